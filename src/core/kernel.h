@@ -1,0 +1,56 @@
+/*
+ * kernel.h
+ *		Distances from rows to centroids, nearest and second nearest.
+ *
+ * A row's label is, by definition, the lowest index among the smallest sum
+ * over features of (z - c)^2, in IEEE double, feature order, separate
+ * multiply and add, z being the row in the space of the fit.  Whatever an
+ * implementation does inside, that is what these functions return.
+ */
+#ifndef KM_KERNEL_H
+#define KM_KERNEL_H
+
+#include "core/space.h"
+
+#define KM_TILE 64				/* rows per tile; callers may batch by it */
+
+/* The squared distance of one row (already in the space) to one centroid. */
+static inline double
+km_kernel_dist2(const double *z, const double *c, int d)
+{
+	double		sum = 0;
+
+	for (int t = 0; t < d; t++)
+	{
+		double		diff = z[t] - c[t];
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+/*
+ * A kernel holds the centroids of one pass in the layout it likes, and its
+ * scratch memory.  The centroids are copied by km_kernel_set().
+ */
+typedef struct KmKernel KmKernel;
+
+extern KmKernel *km_kernel_create(KmTeam *team, const KmSpace *space, int max_k);
+extern void km_kernel_set(KmKernel *kernel, const double *centroids, int k);
+extern void km_kernel_free(KmKernel *kernel);
+
+/*
+ * For each of nrows <= KM_TILE raw rows: label[i], and dist2[i], the squared
+ * distance to it.  z, if not NULL, receives the rows in the space, row-major
+ * (nrows x d).
+ */
+extern void km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
+							 int32_t *label, double *dist2, double *z);
+
+/*
+ * The same rows' squared distances to every centroid: all[i * k + j].
+ */
+extern void km_kernel_all(KmKernel *kernel, const double *values, int nrows,
+						  double *all);
+
+#endif							/* KM_KERNEL_H */

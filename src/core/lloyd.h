@@ -1,0 +1,55 @@
+/*
+ * lloyd.h
+ *		One run of Lloyd's algorithm from given centroids.
+ */
+#ifndef KM_LLOYD_H
+#define KM_LLOYD_H
+
+#include "core/rows.h"
+#include "core/space.h"
+#include "core/sums.h"
+
+/* What one pass did; see kmeans_iterations. */
+typedef struct KmIteration
+{
+	int			run;			/* from 1 */
+	int			iteration;		/* from 1 */
+	double		inertia;		/* of the pass's labels and the centroids they were
+								 * computed from */
+	double		shift;			/* sum over centroids of squared movement */
+	int64_t		reassigned;		/* rows whose label changed; all in the first */
+} KmIteration;
+
+typedef struct KmLloydParams
+{
+	int			run;			/* number of this run, for the reports */
+	int			max_iter;		/* >= 1 */
+	double		threshold;		/* stop when shift <= threshold */
+
+	/*
+	 * Called after each pass.  If the run ends by the threshold or by max_iter,
+	 * labels are computed once more for the final centroids, and the last
+	 * report is repeated (same iteration) with that inertia.
+	 */
+	void		(*report) (void *arg, const KmIteration *iteration);
+	void	   *arg;
+} KmLloydParams;
+
+typedef struct KmLloydResult
+{
+	int			n_iter;			/* passes, the last confirming one included */
+	bool		converged;
+	double		inertia;
+} KmLloydResult;
+
+/*
+ * centroids (k x d, in the space) are the start and receive the end.  A
+ * cluster that runs empty (no weight) moves to the row farthest from its
+ * centroid, as in scikit-learn: all copies of that content move.  Afterwards a
+ * cluster is empty only if there are fewer distinct places than k.
+ */
+extern KmLloydResult km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space,
+							  const KmGrid *grid, const KmLloydParams *params,
+							  double *centroids, int k);
+
+#endif							/* KM_LLOYD_H */
