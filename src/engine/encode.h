@@ -1,0 +1,109 @@
+/*
+ * encode.h
+ *		Columns, and how a value of one becomes features.
+ *
+ * A model has columns (as the user has them) and features (the dimensions
+ * after encoding).  A KmColumn says what a model knows of a column; a
+ * KmEncoder turns values of one actual SQL type into that column's features.
+ * The fit and the prediction encode with the same code.
+ */
+#ifndef KM_ENCODE_H
+#define KM_ENCODE_H
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "fmgr.h"
+
+/*
+ * What a column is.  The words of km_column_kind_name() are part of the text
+ * form of a model.
+ */
+typedef enum KmColumnKind
+{
+	KM_COLUMN_NUMBER,			/* "number": integer, float, numeric */
+	KM_COLUMN_BOOLEAN,			/* "boolean": 0 / 1 */
+	KM_COLUMN_DATE,				/* "date": days since 1970-01-01 */
+	KM_COLUMN_TIMESTAMP,		/* "timestamp": seconds since then */
+	KM_COLUMN_TIMESTAMPTZ,		/* "timestamptz": seconds since then, UTC */
+	KM_COLUMN_INTERVAL,			/* "interval": epoch seconds */
+	KM_COLUMN_ARRAY,			/* "array": nfeatures numbers */
+	KM_COLUMN_CATEGORY			/* "category": one feature per category */
+} KmColumnKind;
+
+typedef struct KmColumn
+{
+	char	   *name;
+	KmColumnKind kind;
+	int			nfeatures;		/* 1, or the length of the array, or the number of
+								 * categories; 0: array whose length is not known yet */
+	char	  **categories;		/* nfeatures texts; NULL unless kind is category */
+} KmColumn;
+
+extern const char *km_column_kind_name(KmColumnKind kind);
+
+/* false if there is no such word */
+extern bool km_column_kind_parse(const char *name, KmColumnKind *kind);
+
+/*
+ * What kind of column a type makes; false if it cannot be a feature.  Domains
+ * count as their base type.  pgvector's vector and halfvec are arrays.
+ */
+extern bool km_column_kind_of_type(Oid type, KmColumnKind *kind);
+
+/*
+ * The names of all features of the columns, in order: "col", "col[1]",
+ * "col=category".  palloc'd, *nfeatures entries.
+ */
+extern char **km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures);
+
+/* A column's values of one actual type. */
+typedef struct KmEncoder KmEncoder;
+
+struct KmEncoder
+{
+	KmColumn   *column;			/* borrowed */
+	Oid			type;			/* actual (base) type of the values */
+	Oid			element;		/* of an array's elements, else InvalidOid */
+
+	/* scalar types: the value as a number; set by km_encoder_init */
+	double		(*number) (KmEncoder *encoder, Datum value);
+	FmgrInfo	cast;			/* pgvector types: to real[]; else unused */
+	int16		elmlen;			/* of the array's elements */
+	bool		elmbyval;
+	char		elmalign;
+};
+
+typedef enum KmEncodeStatus
+{
+	KM_ENCODE_OK,
+	KM_ENCODE_NULL				/* a NULL value */
+} KmEncodeStatus;
+
+/*
+ * Prepare to encode values of a type as the column.  Raises 42804 if values
+ * of that type cannot be that column.  Memory is taken from the current
+ * context.  Type "unknown" is accepted: such values are cstrings (untyped
+ * literals), read as a number, or as the column's own type.
+ */
+extern void km_encoder_init(KmEncoder *encoder, KmColumn *column, Oid type);
+
+/*
+ * Write the features of a value (column->nfeatures doubles) to out.  If
+ * column->nfeatures is 0 (array of yet unknown length) it is set from this
+ * value, and *resized is told by calling with out = NULL first: see
+ * km_encoder_length.
+ *
+ * ordinal is the number of the row, from 1, for error messages; 0 for
+ * predictions (then messages name the column only).  Raises 22003 for NaN and
+ * infinities, 2202E / 22004 for arrays of wrong shape, with NULL elements.
+ * Negative zero becomes zero.  May leave garbage in the current memory
+ * context: callers reset a per-row or per-batch context.
+ */
+extern KmEncodeStatus km_encode(KmEncoder *encoder, Datum value, bool isnull,
+								int64 ordinal, double *out);
+
+/* The number of elements of an array value (2202E unless one-dimensional). */
+extern int	km_encoder_length(KmEncoder *encoder, Datum value, int64 ordinal);
+
+#endif							/* KM_ENCODE_H */
