@@ -1,0 +1,32 @@
+/*
+ * args.h
+ *		Arguments of SQL-callable functions.
+ *
+ * Functions whose arguments may be NULL are not declared STRICT, since a NULL
+ * where a value is needed is an error here, not a NULL result.  argno counts
+ * from 0; name is the argument's name in SQL.
+ */
+#ifndef KM_ARGS_H
+#define KM_ARGS_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+/* 22004 if the argument is NULL */
+extern void km_args_require(FunctionCallInfo fcinfo, int argno, const char *name);
+
+/* the same message for a value that is not an argument of its own */
+extern void km_args_null(const char *name) pg_attribute_noreturn();
+
+/* a text argument as a palloc'd C string; 22004 if it is NULL */
+extern char *km_args_text(FunctionCallInfo fcinfo, int argno, const char *name);
+
+/* the same, but NULL for NULL */
+extern char *km_args_text_or_null(FunctionCallInfo fcinfo, int argno);
+
+/* 22004 if the argument is NULL */
+extern int32 km_args_int(FunctionCallInfo fcinfo, int argno, const char *name);
+extern bool km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name);
+
+#endif							/* KM_ARGS_H */
