@@ -7,10 +7,14 @@
  * the core as KmRows.  Order of calls:
  *
  *		km_points_create
- *		km_points_append ... (row by row, d values and a weight)
+ *		km_points_room, km_points_push		(row by row)
  *		km_points_finish
- *		km_points_rows, km_points_space, km_points_stats
- *		MemoryContextDelete(km_points_context())
+ *		km_points_rows, km_points_space, km_points_stats, ...
+ *		km_points_destroy
+ *
+ * An aggregate used over a growing window frame goes on appending after a
+ * km_points_finish and finishes again: with keep, rows as they came are never
+ * changed.
  */
 #ifndef KM_POINTS_H
 #define KM_POINTS_H
@@ -45,44 +49,59 @@ typedef struct KmPoints KmPoints;
 
 /*
  * A team of one for the current backend: memory from cxt, interrupts from
- * CHECK_FOR_INTERRUPTS.
+ * CHECK_FOR_INTERRUPTS, and an end if the postmaster is gone.
  */
 extern KmTeam *km_points_team(MemoryContext cxt);
 
 /*
  * A store for rows of d values in a new child of parent.  weighted: rows come
- * with a weight.  unscaled: refuse rows whose squares overflow as they come.
+ * with a weight.
  */
 extern KmPoints *km_points_create(MemoryContext parent, int d, bool weighted);
+extern void km_points_destroy(KmPoints *points);
 
 /*
- * Room for one more row: the caller writes d values (NaN: missing) and then
- * calls km_points_push, or does not and the room is used for the next row.
+ * Room for one more row of d values.  The caller writes them (NaN: missing)
+ * and then calls km_points_push, or does not, and the room is used for the
+ * next row.
  */
 extern double *km_points_room(KmPoints *points);
+
+/* weight is ignored unless the points are weighted */
 extern void km_points_push(KmPoints *points, double weight);
 
-/*
- * All rows are in.  Compute the statistics of the raw values, fill what is
- * missing with the means if there is anything missing (on_null => 'mean';
- * 22023 for a feature without any value, named by features[t]), fix the space
- * for scale and metric, drop rows of length 0 (cosine).  n_dropped receives
- * their number.  skip_category[t]: feature t keeps shift 0 and scale 1.
- */
-extern void km_points_finish(KmPoints *points, KmScale scale, KmMetric metric,
-							 char *const *features, const bool *is_category,
-							 int64 *n_dropped);
+typedef struct KmPointsSpec
+{
+	KmScale		scale;
+	KmMetric	metric;
+	KmOnNull	on_null;
+	char	   *const *features;	/* d names, for errors */
+	bool		keep;			/* rows are needed again: work on a copy where rows
+								 * would change */
+} KmPointsSpec;
 
+/*
+ * All rows are in (at least one).  Computes the statistics of the raw values,
+ * fills what is missing with the weighted means (on_null => 'mean'), fixes the
+ * space, drops rows of length 0 (cosine).  Returns how many it dropped.
+ *
+ * Errors: 22023 for a feature without any value or if no weight is positive,
+ * 22003 if squares overflow, 22004 for a row of length 0 with on_null =>
+ * 'error'.
+ */
+extern int64 km_points_finish(KmPoints *points, const KmPointsSpec *spec);
+
+/* rows, after km_points_finish without the dropped ones */
 extern int64 km_points_count(const KmPoints *points);
-extern MemoryContext km_points_context(const KmPoints *points);
+
 extern KmTeam *km_points_get_team(const KmPoints *points);
-extern KmRows *km_points_rows(const KmPoints *points);
+extern KmRows *km_points_rows(KmPoints *points);
 extern const KmSpace *km_points_space(const KmPoints *points);
 
 /* statistics of the raw rows, as filled */
 extern const KmStats *km_points_stats(const KmPoints *points);
 
-/* d means that NULLs were filled with, or NULL if on_null was not 'mean' */
+/* d means that NULLs are filled with, or NULL unless on_null is 'mean' */
 extern const double *km_points_fill(const KmPoints *points);
 
 #endif							/* KM_POINTS_H */
