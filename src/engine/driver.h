@@ -59,7 +59,7 @@ typedef struct KmFit
 	int			d;
 	int32	   *ids;			/* k */
 	double	   *centroids;		/* k x d, in the space */
-	KmSummary  *summary;		/* in the same order */
+	KmSummary  *summary;		/* in the same order; lives as long as the points */
 	double		total_ss;		/* inertia of one cluster on the same rows */
 	int			n_iter;
 	bool		converged;

@@ -1,0 +1,294 @@
+/*
+ * load.c
+ *		The rows of a source, from the executor into packed points.
+ *
+ * The query runs through SPI with a DestReceiver of our own: each row goes
+ * from its slot straight into its place in a chunk, without a tuple store, an
+ * array or a copy between.
+ *
+ * The number of features is known once every array column has shown its
+ * length.  Rows that come before (a NULL array in the first rows, which
+ * on_null => 'mean' has to fill) wait in a tuple store.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "engine/settings.h"
+#include "engine/source.h"
+
+typedef struct KmLoader
+{
+	DestReceiver pub;
+	KmSource   *source;
+	KmOnNull	on_null;
+	int			k;
+	MemoryContext parent;
+	MemoryContext rowcxt;		/* reset for every row */
+	KmEncoder  *encoders;		/* one per column */
+	KmColumn	weight_column;
+	KmEncoder	weight_encoder;
+	KmLoad		load;
+	TupleDesc	desc;
+	Tuplestorestate *waiting;	/* rows before all lengths are known */
+	int64		n_waiting;
+} KmLoader;
+
+void
+km_source_check_size(int64 nfeatures, int k)
+{
+	if (nfeatures > KM_MAX_FEATURES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many features: %lld", (long long) nfeatures),
+				 errdetail("At most %d are allowed.", KM_MAX_FEATURES)));
+	if (nfeatures * k > KM_MAX_CELLS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many clusters times features: %d x %lld", k,
+						(long long) nfeatures),
+				 errdetail("At most %d are allowed.", KM_MAX_CELLS)));
+}
+
+/* The number of features; 0 while an array column's length is unknown. */
+static int
+km_loader_features(const KmLoader *loader)
+{
+	int64		d = 0;
+
+	for (int i = 0; i < loader->source->ncolumns; i++)
+	{
+		if (loader->source->columns[i].nfeatures == 0)
+			return 0;
+		d += loader->source->columns[i].nfeatures;
+	}
+	km_source_check_size(d, loader->k);
+	return (int) d;
+}
+
+static void
+km_loader_refuse_null(const KmColumn *column, int64 ordinal)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("column \"%s\" is NULL in row %lld", column->name,
+					(long long) ordinal),
+			 errhint("Use on_null => 'skip' or 'mean'.")));
+}
+
+/*
+ * Pack one row.  ordinal is its number from 1, in the order of delivery.
+ */
+static void
+km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
+{
+	KmSource   *source = loader->source;
+	double	   *out = km_points_room(loader->load.points);
+	double		weight = 1;
+
+	if (source->weight != NULL)
+	{
+		int			att = source->ncolumns;
+
+		if (km_encode(&loader->weight_encoder, slot->tts_values[att],
+					  slot->tts_isnull[att], ordinal, &weight) == KM_ENCODE_NULL)
+		{
+			loader->load.n_skipped++;
+			return;
+		}
+		if (weight < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("weight column \"%s\" is negative in row %lld: %g",
+							source->weight, (long long) ordinal, weight),
+					 errdetail("A weight counts copies of a row: 0 or more.")));
+	}
+
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		const KmColumn *column = &source->columns[i];
+
+		if (km_encode(&loader->encoders[i], slot->tts_values[i], slot->tts_isnull[i],
+					  ordinal, out) == KM_ENCODE_NULL)
+		{
+			if (loader->on_null == KM_ON_NULL_SKIP)
+			{
+				loader->load.n_skipped++;
+				return;
+			}
+			if (loader->on_null == KM_ON_NULL_ERROR)
+				km_loader_refuse_null(column, ordinal);
+			for (int t = 0; t < column->nfeatures; t++)
+				out[t] = get_float8_nan();
+		}
+		out += column->nfeatures;
+	}
+	km_points_push(loader->load.points, weight);
+}
+
+/* All lengths are known: make the points, and pack what has waited. */
+static void
+km_loader_begin_points(KmLoader *loader, int d)
+{
+	TupleTableSlot *slot;
+	int64		ordinal = 0;
+
+	loader->load.points = km_points_create(loader->parent, d,
+										   loader->source->weight != NULL);
+	if (loader->waiting == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(loader->desc, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(loader->waiting, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		km_loader_pack(loader, slot, ++ordinal);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(loader->waiting);
+	loader->waiting = NULL;
+}
+
+/*
+ * A row before the number of features is known.  Returns false if it has to
+ * wait (or is skipped), true if it settles the question.
+ */
+static bool
+km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
+{
+	KmSource   *source = loader->source;
+	MemoryContext old;
+	int			d;
+
+	for (int i = 0; i < source->ncolumns; i++)
+		if (source->columns[i].nfeatures == 0 && !slot->tts_isnull[i])
+			source->columns[i].nfeatures =
+				km_encoder_length(&loader->encoders[i], slot->tts_values[i],
+								  loader->load.n_read);
+	d = km_loader_features(loader);
+	if (d > 0)
+	{
+		km_loader_begin_points(loader, d);
+		return true;
+	}
+
+	if (loader->on_null == KM_ON_NULL_ERROR)
+		for (int i = 0; i < source->ncolumns; i++)
+			if (slot->tts_isnull[i])
+				km_loader_refuse_null(&source->columns[i], loader->load.n_read);
+	old = MemoryContextSwitchTo(loader->parent);
+	if (loader->waiting == NULL)
+		loader->waiting = tuplestore_begin_heap(false, false, work_mem);
+	tuplestore_puttupleslot(loader->waiting, slot);
+	loader->n_waiting++;
+	MemoryContextSwitchTo(old);
+	return false;
+}
+
+static void
+km_loader_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	KmLoader   *loader = (KmLoader *) self;
+	KmSource   *source = loader->source;
+	MemoryContext old = MemoryContextSwitchTo(loader->parent);
+
+	loader->desc = CreateTupleDescCopy(desc);
+	loader->encoders = palloc0(mul_size(source->ncolumns, sizeof(KmEncoder)));
+	for (int i = 0; i < source->ncolumns; i++)
+		km_encoder_init(&loader->encoders[i], &source->columns[i],
+						TupleDescAttr(desc, i)->atttypid);
+	if (source->weight != NULL)
+	{
+		loader->weight_column.name = source->weight;
+		loader->weight_column.kind = KM_COLUMN_NUMBER;
+		loader->weight_column.nfeatures = 1;
+		km_encoder_init(&loader->weight_encoder, &loader->weight_column,
+						TupleDescAttr(desc, source->ncolumns)->atttypid);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+km_loader_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	KmLoader   *loader = (KmLoader *) self;
+	MemoryContext old;
+
+	loader->load.n_read++;
+	slot_getallattrs(slot);
+	old = MemoryContextSwitchTo(loader->rowcxt);
+	if (loader->load.points != NULL || km_loader_settle(loader, slot))
+		km_loader_pack(loader, slot, loader->load.n_read);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(loader->rowcxt);
+	return true;
+}
+
+static void
+km_loader_nothing(DestReceiver *self)
+{
+}
+
+/* The source ended before an array column showed its length. */
+static void
+km_loader_give_up_waiting(KmLoader *loader)
+{
+	if (loader->waiting == NULL)
+		return;
+	if (loader->on_null == KM_ON_NULL_MEAN)
+		for (int i = 0; i < loader->source->ncolumns; i++)
+			if (loader->source->columns[i].nfeatures == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("column \"%s\" is NULL in every row",
+								loader->source->columns[i].name),
+						 errdetail("There is no value to take a mean of.")));
+	loader->load.n_skipped += loader->n_waiting;
+	tuplestore_end(loader->waiting);
+	loader->waiting = NULL;
+}
+
+KmLoad
+km_source_load(KmSource *source, KmOnNull on_null, int k, MemoryContext parent)
+{
+	KmLoader   *loader = palloc0(sizeof(KmLoader));
+	SPIExecuteOptions options = {0};
+	int			nestlevel;
+	int			status;
+
+	loader->pub.receiveSlot = km_loader_receive;
+	loader->pub.rStartup = km_loader_startup;
+	loader->pub.rShutdown = km_loader_nothing;
+	loader->pub.rDestroy = km_loader_nothing;
+	loader->pub.mydest = DestNone;
+	loader->source = source;
+	loader->on_null = on_null;
+	loader->k = k;
+	loader->parent = parent;
+	loader->rowcxt = AllocSetContextCreate(parent, "kmeans row",
+										   ALLOCSET_DEFAULT_SIZES);
+
+	options.read_only = true;
+	options.must_return_tuples = true;
+	options.dest = &loader->pub;
+
+	nestlevel = km_settings_push();
+	SPI_connect();
+	status = SPI_execute_extended(source->query, &options);
+	if (status != SPI_OK_SELECT)
+		elog(ERROR, "unexpected SPI status %d", status);
+	SPI_finish();
+	km_settings_pop(nestlevel);
+
+	km_loader_give_up_waiting(loader);
+	MemoryContextDelete(loader->rowcxt);
+	return loader->load;
+}

@@ -1,0 +1,63 @@
+/*
+ * source.h
+ *		A source (a relation or one query) and its rows.
+ *
+ * km_source_open() reads the text with the caller's rights and search_path,
+ * binds its names, and settles which columns are features.  km_source_load()
+ * then runs the bound text, under the settings with which a stored source is
+ * run later, and brings the rows into a KmPoints.
+ */
+#ifndef KM_SOURCE_H
+#define KM_SOURCE_H
+
+#include "postgres.h"
+
+#include "engine/encode.h"
+#include "engine/points.h"
+
+typedef struct KmSourceSpec
+{
+	const char *text;
+	const char *model;			/* for hints; may be NULL */
+	char	  **columns;		/* NULL: chosen by the rule of the reference */
+	int			ncolumns;
+	const char *weight;			/* a column; NULL: every row counts once */
+	const char *id_column;		/* NULL: none */
+} KmSourceSpec;
+
+typedef struct KmSource
+{
+	char	   *stored;			/* the text with its names bound; NULL if it uses a
+								 * temporary object */
+	KmColumn   *columns;		/* array columns get their length at the load */
+	int			ncolumns;
+	char	   *weight;			/* the names as in the spec, or NULL */
+	char	   *id_column;
+	char	   *query;			/* what is run: the feature columns in order, then
+								 * the weight */
+} KmSource;
+
+/*
+ * Raises the errors of the reference for sources and columns, and a NOTICE
+ * about the columns chosen if the spec left that open.
+ */
+extern KmSource *km_source_open(const KmSourceSpec *spec);
+
+typedef struct KmLoad
+{
+	KmPoints   *points;			/* NULL if no row could be used */
+	int64		n_read;
+	int64		n_skipped;
+} KmLoad;
+
+/*
+ * Run the source and pack its rows, in a child of parent.  54000 if there turn
+ * out to be too many features for k clusters.
+ */
+extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k,
+							 MemoryContext parent);
+
+/* 54000 if there are too many features, or too many for k clusters */
+extern void km_source_check_size(int64 nfeatures, int k);
+
+#endif							/* KM_SOURCE_H */
