@@ -12,4 +12,9 @@
 #error "kmeans needs PostgreSQL 15 or newer"
 #endif
 
+/* intervals are infinite from PostgreSQL 17 on */
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_NOT_FINITE(i) ((void) (i), false)
+#endif
+
 #endif							/* KM_COMPAT_H */

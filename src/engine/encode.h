@@ -12,7 +12,9 @@
 
 #include "postgres.h"
 
-#include "access/tupdesc.h"
+#include <math.h>
+
+#include "catalog/pg_type_d.h"
 #include "fmgr.h"
 
 /*
@@ -62,13 +64,18 @@ typedef struct KmEncoder KmEncoder;
 
 struct KmEncoder
 {
-	KmColumn   *column;			/* borrowed */
+	const KmColumn *column;		/* borrowed; must outlive the encoder */
 	Oid			type;			/* actual (base) type of the values */
-	Oid			element;		/* of an array's elements, else InvalidOid */
+	Oid			element;		/* base type of an array's elements, else
+								 * InvalidOid */
 
-	/* scalar types: the value as a number; set by km_encoder_init */
-	double		(*number) (KmEncoder *encoder, Datum value);
+	/*
+	 * The value (of an array: an element) as a number, which may be infinite
+	 * or NaN; NULL for categories.
+	 */
+	double		(*number) (const KmEncoder *encoder, Datum value);
 	FmgrInfo	cast;			/* pgvector types: to real[]; else unused */
+	FmgrInfo	output;			/* enums: to their labels; else unused */
 	int16		elmlen;			/* of the array's elements */
 	bool		elmbyval;
 	char		elmalign;
@@ -77,7 +84,7 @@ struct KmEncoder
 typedef enum KmEncodeStatus
 {
 	KM_ENCODE_OK,
-	KM_ENCODE_NULL				/* a NULL value */
+	KM_ENCODE_NULL				/* a NULL value: nothing was written */
 } KmEncodeStatus;
 
 /*
@@ -86,13 +93,27 @@ typedef enum KmEncodeStatus
  * context.  Type "unknown" is accepted: such values are cstrings (untyped
  * literals), read as a number, or as the column's own type.
  */
-extern void km_encoder_init(KmEncoder *encoder, KmColumn *column, Oid type);
+extern void km_encoder_init(KmEncoder *encoder, const KmColumn *column, Oid type);
 
 /*
- * Write the features of a value (column->nfeatures doubles) to out.  If
- * column->nfeatures is 0 (array of yet unknown length) it is set from this
- * value, and *resized is told by calling with out = NULL first: see
- * km_encoder_length.
+ * The number of elements of an array value, for columns whose nfeatures is not
+ * known yet (2202E unless it is one-dimensional and not empty).
+ */
+extern int	km_encoder_length(KmEncoder *encoder, Datum value, int64 ordinal);
+
+/*
+ * An array value as an aligned array in the server's sense: detoasted; what
+ * pgvector's types and untyped literals stand for.  It may be the value itself.
+ */
+extern struct ArrayType *km_encoder_array(KmEncoder *encoder, Datum value);
+
+/* km_encode's general way, for its use only */
+extern KmEncodeStatus km_encode_value(KmEncoder *encoder, Datum value, bool isnull,
+									  int64 ordinal, double *out);
+
+/*
+ * Write the features of a value (column->nfeatures doubles, which must be
+ * known) to out.
  *
  * ordinal is the number of the row, from 1, for error messages; 0 for
  * predictions (then messages name the column only).  Raises 22003 for NaN and
@@ -100,10 +121,28 @@ extern void km_encoder_init(KmEncoder *encoder, KmColumn *column, Oid type);
  * Negative zero becomes zero.  May leave garbage in the current memory
  * context: callers reset a per-row or per-batch context.
  */
-extern KmEncodeStatus km_encode(KmEncoder *encoder, Datum value, bool isnull,
-								int64 ordinal, double *out);
+static inline KmEncodeStatus
+km_encode(KmEncoder *encoder, Datum value, bool isnull, int64 ordinal, double *out)
+{
+	if (encoder->type == FLOAT8OID && !isnull)
+	{
+		double		number = DatumGetFloat8(value) + 0.0;
 
-/* The number of elements of an array value (2202E unless one-dimensional). */
-extern int	km_encoder_length(KmEncoder *encoder, Datum value, int64 ordinal);
+		if (isfinite(number))
+		{
+			*out = number;
+			return KM_ENCODE_OK;
+		}
+	}
+	return km_encode_value(encoder, value, isnull, ordinal, out);
+}
+
+/*
+ * Raise 22003 for a row whose sum of squares exceeds KM_MAX_NORM2.  values:
+ * the row's d values, raw; the largest is shown under its name in features
+ * (NULL: shown without a name).  ordinal as for km_encode.
+ */
+extern void km_encode_overflow(char *const *features, const double *values, int d,
+							   int64 ordinal) pg_attribute_noreturn();
 
 #endif							/* KM_ENCODE_H */
