@@ -62,8 +62,12 @@ kmeans_make_blobs(PG_FUNCTION_ARGS)
 
 	funcctx = SRF_PERCALL_SETUP();
 	if (funcctx->call_cntr < funcctx->max_calls)
-		SRF_RETURN_NEXT(funcctx, blobs_row(funcctx->user_fctx, funcctx->tuple_desc,
-										   (int) funcctx->call_cntr));
+	{
+		Datum		row = blobs_row(funcctx->user_fctx, funcctx->tuple_desc,
+									(int) funcctx->call_cntr);
+
+		SRF_RETURN_NEXT(funcctx, row);
+	}
 	SRF_RETURN_DONE(funcctx);
 }
 
@@ -125,7 +129,7 @@ blobs_row(KmBlobsScan *scan, TupleDesc tupdesc, int row)
 
 	for (int t = 0; t < scan->n_features; t++)
 	{
-		if (unlikely(isinf(x[t])))
+		if (unlikely(!isfinite(x[t])))
 			float_overflow_error();
 		scan->elements[t] = Float8GetDatum(x[t]);
 	}
