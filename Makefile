@@ -74,7 +74,7 @@ $(INSTALL_SQL): $(INSTALL_TOPICS) kmeans.control
 endif
 
 test:
-	test/run.sh
+	@test/run.sh
 
 demo:
-	test/demo/run.sh
+	@test/demo/run.sh

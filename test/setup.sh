@@ -1,0 +1,240 @@
+# setup.sh
+#     A private PostgreSQL server with kmeans in it, from nothing.
+#
+# Sourced by test/run.sh and test/demo/run.sh.  The legal order of calls:
+#
+#     lab_packages    install what is missing (as root, on Debian), find PG_CONFIG
+#     lab_open        make $lab, copy the tree into it
+#     lab_build       build in the copy, install into $lab/root
+#     lab_server      start a server that listens on a socket in $lab only
+#
+# Everything lives in $lab, a new directory per run, so that runs neither meet
+# each other nor leave anything behind: not in the checkout, not in the
+# system's server directories.  It goes when the script ends, however it ends.
+#
+# A server refuses to run as root.  If root calls, everything from lab_open on
+# is done as an unprivileged user, by ${as_user[@]}; otherwise that is empty.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+lab=
+child=
+as_user=()
+
+# The caller's server, locale and make must not shine through.
+for variable in "${!PG@}"; do
+  [ "$variable" = PG_CONFIG ] || unset "$variable"
+done
+unset MAKEFLAGS MFLAGS MAKELEVEL variable
+export LC_ALL=C
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+# ---------------------------------------------------------------------------
+# packages
+
+lab_packages()
+{
+  local missing=() major
+
+  major=$(lab_major)
+  if ! echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1; then
+    missing+=(gcc libc6-dev)
+  fi
+  command -v make >/dev/null || missing+=(make)
+  command -v prove >/dev/null || missing+=(perl)
+  perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+  lab_has_server || missing+=("postgresql-${major:-?}")
+  lab_has_pgxs || missing+=("postgresql-server-dev-${major:-?}")
+
+  [ "${#missing[@]}" -eq 0 ] || lab_install "${missing[@]}"
+
+  PG_CONFIG=${PG_CONFIG:-pg_config}
+  lab_has_server || die "no server for $PG_CONFIG: $(lab_pg --bindir)/postgres is missing"
+  lab_has_pgxs || die "no PGXS for $PG_CONFIG: $(lab_pg --pgxs) is missing"
+  export PG_CONFIG
+}
+
+lab_pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }
+lab_has_server() { [ -x "$(lab_pg --bindir)/postgres" ]; }
+lab_has_pgxs() { [ -f "$(lab_pg --pgxs)" ]; }
+
+# The major version that is, or shall be, installed: of PG_CONFIG, else of the
+# newest server there is; empty if that is for the package index to say.
+lab_major()
+{
+  if lab_pg --version | sed -nE 's/^PostgreSQL ([0-9]+).*/\1/p' | grep .; then
+    return
+  fi
+  printf '%s\n' "${PG_CONFIG:-}" /usr/lib/postgresql/*/bin/postgres |
+    sed -nE 's,.*/postgresql/([0-9]+)/bin/.*,\1,p' | sort -n | tail -n 1
+}
+
+lab_install()
+{
+  local apt=(apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+  local packages=("$@") major log polite=
+
+  command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] ||
+    die "missing packages: ${packages[*]} (root on Debian installs them by itself)"
+
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  if ! apt-cache show postgresql >/dev/null 2>&1; then
+    "${apt[@]}" update >"$log" 2>&1 || { cat "$log" >&2; die "apt-get update failed"; }
+  fi
+  major=$(apt-cache depends postgresql | sed -nE 's/.*Depends: postgresql-([0-9]+)$/\1/p')
+  packages=("${packages[@]//\?/$major}")
+  say "installing ${packages[*]}"
+
+  # a test run must not leave a system cluster behind
+  if [ ! -e /etc/postgresql-common/createcluster.d/kmeans-test.conf ]; then
+    polite=/etc/postgresql-common/createcluster.d/kmeans-test.conf
+    mkdir -p "$(dirname "$polite")"
+    echo 'create_main_cluster = false' >"$polite"
+  fi
+  if ! "${apt[@]}" install --no-install-recommends "${packages[@]}" >"$log" 2>&1 &&
+    ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${packages[@]}"; } >>"$log" 2>&1; then
+    rm -f "$polite"
+    cat "$log" >&2
+    die "cannot install ${packages[*]}"
+  fi
+  rm -f "$polite" "$log"
+  hash -r
+}
+
+# ---------------------------------------------------------------------------
+# the directory
+
+lab_open()
+{
+  local user
+
+  trap lab_close EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+
+  # /tmp and not TMPDIR: a socket's path has 107 bytes, and another user must
+  # be able to get there
+  lab=$(mktemp -d /tmp/kmeans.XXXXXX)
+  mkdir "$lab/tree" "$lab/sock" "$lab/log" "$lab/tmp"
+  lab_files | tar -C "$top" --null -T - -cf - | tar -C "$lab/tree" -xf -
+
+  if [ "$(id -u)" -eq 0 ]; then
+    user=postgres
+    id -u "$user" >/dev/null 2>&1 || user=nobody
+    chown -R "$user:" "$lab"
+    as_user=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --init-groups)
+  fi
+  export HOME=$lab TMPDIR=$lab/tmp
+  cd "$lab/tree"
+}
+
+# The files of the checkout as they are now, zero-terminated; without git, or
+# outside a checkout, everything that no build makes.
+lab_files()
+{
+  local file
+
+  cd "$top"
+  if git -c safe.directory='*' rev-parse --git-dir >/dev/null 2>&1; then
+    git -c safe.directory='*' ls-files -co --exclude-standard -z |
+      while IFS= read -r -d '' file; do
+        [ -e "$file" ] && printf '%s\0' "$file"
+      done
+  else
+    find . -name .git -prune -o -type f ! -name '*.o' ! -name '*.so' -print0
+  fi
+}
+
+# Run a command in a process group of its own, so that an interrupt ends it
+# whole and at once.
+lab_run()
+{
+  local status=0
+
+  set -m
+  "$@" </dev/null &
+  child=$!
+  set +m
+  wait "$child" || status=$?
+  child=
+  return "$status"
+}
+
+lab_close()
+{
+  trap - EXIT
+  [ -z "$child" ] || kill -TERM -- "-$child" 2>/dev/null || true
+  lab_postmasters | while read -r pid; do
+    kill -QUIT "$pid" 2>/dev/null || true
+    for _ in $(seq 100); do
+      [ -e "/proc/$pid" ] || break
+      sleep 0.05
+    done
+  done
+  cd /
+  rm -rf "$lab"
+}
+
+# The servers that run in $lab.  A pid file may be stale and its number
+# somebody else's by now: the server's working directory is its data directory.
+lab_postmasters()
+{
+  local file pid
+
+  find "$lab" -name postmaster.pid 2>/dev/null | while read -r file; do
+    pid=$(head -n 1 "$file")
+    [ "$(readlink "/proc/$pid/cwd")" != "$(dirname "$file")" ] || say "$pid"
+  done
+}
+
+# ---------------------------------------------------------------------------
+# build and server
+
+lab_build()
+{
+  say "building for $(lab_pg --version)"
+  if ! lab_run "${as_user[@]}" make -j"$(nproc)" WERROR=1 install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
+    cat "$lab/log/build.log"
+    die "the build failed"
+  fi
+}
+
+lab_server()
+{
+  local bin data=$lab/data
+
+  bin=$(lab_pg --bindir)
+  export PATH="$bin:$PATH"
+  KMEANS_TEST_CONF=$(lab_conf)
+  export KMEANS_TEST_CONF
+
+  if ! {
+    lab_run "${as_user[@]}" initdb -D "$data" -U postgres -A trust -N --no-locale -E UTF8 &&
+      printf '%s\n' "$KMEANS_TEST_CONF" "listen_addresses = ''" "unix_socket_directories = '$lab/sock'" 'fsync = off' >>"$data/postgresql.conf" &&
+      lab_run "${as_user[@]}" pg_ctl -D "$data" -l "$lab/log/server.log" -w start
+  } >"$lab/log/start.log" 2>&1; then
+    cat "$lab/log/start.log" "$lab/log/server.log" 2>/dev/null
+    die "the server does not start"
+  fi
+  export PGHOST=$lab/sock PGUSER=postgres
+}
+
+# What a server needs in its configuration to find the extension in $lab/root:
+# Debian's extension_destdir (15 to 17), extension_control_path (from 18).
+lab_conf()
+{
+  local settings
+
+  settings=$("${as_user[@]}" postgres --describe-config | cut -f 1)
+  case "$settings" in
+    *extension_control_path*) say "extension_control_path = '$lab/root$(lab_pg --sharedir):\$system'" ;;
+    *extension_destdir*) say "extension_destdir = '$lab/root'" ;;
+    *) die "$(lab_pg --version) finds extensions in its own directory only: use make install and make installcheck" ;;
+  esac
+  say "dynamic_library_path = '$lab/root$(lab_pg --pkglibdir):\$libdir'"
+}
