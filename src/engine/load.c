@@ -75,8 +75,8 @@ km_loader_features(const KmLoader *loader)
 	return (int) d;
 }
 
-static void
-km_loader_refuse_null(const KmColumn *column, int64 ordinal)
+void
+km_source_refuse_null(const KmColumn *column, int64 ordinal)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -126,7 +126,7 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 				return;
 			}
 			if (loader->on_null == KM_ON_NULL_ERROR)
-				km_loader_refuse_null(column, ordinal);
+				km_source_refuse_null(column, ordinal);
 			for (int t = 0; t < column->nfeatures; t++)
 				out[t] = get_float8_nan();
 		}
@@ -183,7 +183,7 @@ km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
 	if (loader->on_null == KM_ON_NULL_ERROR)
 		for (int i = 0; i < source->ncolumns; i++)
 			if (slot->tts_isnull[i])
-				km_loader_refuse_null(&source->columns[i], loader->load.n_read);
+				km_source_refuse_null(&source->columns[i], loader->load.n_read);
 	old = MemoryContextSwitchTo(loader->parent);
 	if (loader->waiting == NULL)
 		loader->waiting = tuplestore_begin_heap(false, false, work_mem);

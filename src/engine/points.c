@@ -419,6 +419,13 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 	return dropped;
 }
 
+void
+km_points_unfinish(KmPoints *points)
+{
+	MemoryContextDelete(points->finish_cxt);
+	points->finish_cxt = NULL;
+}
+
 int64
 km_points_count(const KmPoints *points)
 {

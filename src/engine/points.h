@@ -91,6 +91,9 @@ typedef struct KmPointsSpec
  */
 extern int64 km_points_finish(KmPoints *points, const KmPointsSpec *spec);
 
+/* Free what km_points_finish has made; the rows as pushed stay. */
+extern void km_points_unfinish(KmPoints *points);
+
 /* rows, after km_points_finish without the dropped ones */
 extern int64 km_points_count(const KmPoints *points);
 

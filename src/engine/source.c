@@ -329,6 +329,14 @@ km_source_is_primary_key(const TargetEntry *entry)
 	return result;
 }
 
+bool
+km_source_is_identifier(const char *name)
+{
+	Size		len = strlen(name);
+
+	return strcmp(name, "id") == 0 || (len >= 3 && strcmp(name + len - 3, "_id") == 0);
+}
+
 static bool
 km_source_name_is(const char *name, const char *other)
 {
@@ -340,7 +348,6 @@ static const char *
 km_source_why_not(const KmSourceSpec *spec, const TargetEntry *entry)
 {
 	const char *name = entry->resname;
-	Size		len = strlen(name);
 	KmColumnKind kind;
 
 	if (km_source_name_is(name, spec->id_column))
@@ -353,9 +360,29 @@ km_source_why_not(const KmSourceSpec *spec, const TargetEntry *entry)
 		return "a category, used only when named";
 	if (km_source_is_primary_key(entry))
 		return "the primary key";
-	if (strcmp(name, "id") == 0 || (len > 3 && strcmp(name + len - 3, "_id") == 0))
+	if (km_source_is_identifier(name))
 		return "an identifier by its name";
 	return NULL;
+}
+
+void
+km_source_refuse_type(const char *column, Oid type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of type %s cannot be a feature",
+					column, format_type_be(type)),
+			 errhint("Numbers, booleans, dates, timestamps, intervals and arrays of numbers can; convert the column in the source query.")));
+}
+
+void
+km_source_refuse_category(const char *column, Oid type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" of type %s: category columns are not supported",
+					column, format_type_be(type)),
+			 errhint("Turn categories into numbers in the source query.")));
 }
 
 static void
@@ -365,17 +392,9 @@ km_source_add_column(KmSource *source, const TargetEntry *entry)
 	KmColumn   *column = &source->columns[source->ncolumns];
 
 	if (!km_column_kind_of_type(type, &column->kind))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of type %s cannot be a feature",
-						entry->resname, format_type_be(type)),
-				 errhint("Numbers, booleans, dates, times, intervals and arrays of numbers can; convert the column in the source query.")));
+		km_source_refuse_type(entry->resname, type);
 	if (column->kind == KM_COLUMN_CATEGORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("column \"%s\" of type %s: category columns are not supported",
-						entry->resname, format_type_be(type)),
-				 errhint("Turn categories into numbers in the source query.")));
+		km_source_refuse_category(entry->resname, type);
 	column->name = pstrdup(entry->resname);
 	column->nfeatures = column->kind == KM_COLUMN_ARRAY ? 0 : 1;
 	column->categories = NULL;

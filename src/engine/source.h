@@ -57,6 +57,14 @@ typedef struct KmLoad
 extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k,
 							 MemoryContext parent);
 
+/* Does a name by itself say that the column identifies rows (id, ..._id)? */
+extern bool km_source_is_identifier(const char *name);
+
+/* Errors that an aggregate over row values shares. */
+extern void km_source_refuse_type(const char *column, Oid type) pg_attribute_noreturn();
+extern void km_source_refuse_category(const char *column, Oid type) pg_attribute_noreturn();
+extern void km_source_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
+
 /* 54000 if there are too many features, or too many for k clusters */
 extern void km_source_check_size(int64 nfeatures, int k);
 

@@ -1,0 +1,479 @@
+/*
+ * aggregate.c
+ *		kmeans_agg: one model per group.
+ *
+ * The state packs the rows of its group as kmeans_fit packs those of a source;
+ * the final function fits them.  It may run more than once on one state (a
+ * window whose frame grows, a rescan of a hash table), so it leaves the rows
+ * as they are.
+ *
+ * features is one array (every element a feature, with names from the option
+ * columns) or one row value (its columns, as kmeans_fit would choose them).
+ * The number of features is settled by the first row that shows the length of
+ * every array; rows before it wait.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "api/args.h"
+#include "engine/driver.h"
+#include "engine/source.h"
+#include "model/fitted.h"
+#include "model/options.h"
+
+PG_FUNCTION_INFO_V1(kmeans_agg_transfn);
+PG_FUNCTION_INFO_V1(kmeans_agg_finalfn);
+
+typedef struct KmAggState
+{
+	MemoryContext cxt;			/* everything of this group */
+	int			k;
+	Jsonb	   *options_json;	/* as given, or NULL */
+	KmOptions	options;
+
+	/* row values: their type, and where the columns are in it */
+	bool		is_row;
+	TupleDesc	desc;
+	int		   *attnums;		/* ncolumns, from 0 */
+
+	KmColumn   *columns;		/* what is encoded: of an array, one column */
+	int			ncolumns;
+	KmEncoder  *encoders;
+	KmPoints   *points;			/* NULL until the number of features is known */
+	int			d;
+	List	   *waiting;		/* KmAggWaiting of rows before that */
+	int64		n_read;
+	int64		n_skipped;
+} KmAggState;
+
+typedef struct KmAggWaiting
+{
+	Datum		value;
+	bool		isnull;
+} KmAggWaiting;
+
+/* ---- Beginning a group ---- */
+
+static void
+km_agg_use_column(KmAggState *state, const char *name, KmColumnKind kind, int attnum)
+{
+	KmColumn   *column = &state->columns[state->ncolumns];
+
+	column->name = pstrdup(name);
+	column->kind = kind;
+	column->nfeatures = kind == KM_COLUMN_ARRAY ? 0 : 1;
+	column->categories = NULL;
+	state->attnums[state->ncolumns++] = attnum;
+}
+
+/* The column of the row type with that name. */
+static void
+km_agg_use_named(KmAggState *state, const char *name)
+{
+	for (int att = 0; att < state->desc->natts; att++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(state->desc, att);
+		KmColumnKind kind;
+
+		if (attr->attisdropped || strcmp(NameStr(attr->attname), name) != 0)
+			continue;
+		if (!km_column_kind_of_type(attr->atttypid, &kind))
+			km_source_refuse_type(name, attr->atttypid);
+		if (kind == KM_COLUMN_CATEGORY)
+			km_source_refuse_category(name, attr->atttypid);
+		km_agg_use_column(state, name, kind, att);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("the row value has no column \"%s\"", name),
+			 errhint("ROW(...) loses the names of its columns: aggregate over a table's row or a subquery's.")));
+}
+
+static void
+km_agg_choose_columns(KmAggState *state)
+{
+	const KmOptions *options = &state->options;
+	int			room = Max(options->ncolumns, state->desc->natts);
+
+	state->columns = palloc(mul_size(Max(room, 1), sizeof(KmColumn)));
+	state->attnums = palloc(mul_size(Max(room, 1), sizeof(int)));
+	for (int i = 0; i < options->ncolumns; i++)
+		km_agg_use_named(state, options->columns[i]);
+	if (options->columns == NULL)
+		for (int att = 0; att < state->desc->natts; att++)
+		{
+			Form_pg_attribute attr = TupleDescAttr(state->desc, att);
+			KmColumnKind kind;
+
+			if (!attr->attisdropped &&
+				km_column_kind_of_type(attr->atttypid, &kind) &&
+				kind != KM_COLUMN_CATEGORY &&
+				!km_source_is_identifier(NameStr(attr->attname)))
+				km_agg_use_column(state, NameStr(attr->attname), kind, att);
+		}
+	if (state->ncolumns == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the row value has no column to cluster on"),
+				 errhint("Name the columns with the option columns.")));
+}
+
+static void
+km_agg_begin_row(KmAggState *state, HeapTupleHeader row)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+											  HeapTupleHeaderGetTypMod(row));
+
+	state->desc = CreateTupleDescCopy(desc);
+	ReleaseTupleDesc(desc);
+	km_agg_choose_columns(state);
+	state->encoders = palloc0(mul_size(state->ncolumns, sizeof(KmEncoder)));
+	for (int i = 0; i < state->ncolumns; i++)
+		km_encoder_init(&state->encoders[i], &state->columns[i],
+						TupleDescAttr(state->desc, state->attnums[i])->atttypid);
+}
+
+static void
+km_agg_begin_array(KmAggState *state, Oid type)
+{
+	state->columns = palloc(sizeof(KmColumn));
+	state->attnums = palloc(sizeof(int));
+	km_agg_use_column(state, "features", KM_COLUMN_ARRAY, 0);
+	state->encoders = palloc0(sizeof(KmEncoder));
+	km_encoder_init(&state->encoders[0], &state->columns[0], type);
+}
+
+static KmAggState *
+km_agg_begin(FunctionCallInfo fcinfo, MemoryContext aggcontext)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	MemoryContext cxt = AllocSetContextCreate(aggcontext, "kmeans group",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	KmAggState *state = palloc0(sizeof(KmAggState));
+	KmColumnKind kind;
+
+	state->cxt = cxt;
+	km_options_init(&state->options);
+	state->options.k = state->k = km_args_int(fcinfo, 1, "k");
+	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
+	{
+		state->options_json = PG_GETARG_JSONB_P_COPY(3);
+		km_options_from_jsonb(&state->options, state->options_json);
+	}
+	km_options_check(&state->options);
+
+	type = getBaseType(type);
+	state->is_row = type_is_rowtype(type);
+	if (!state->is_row)
+	{
+		if (!km_column_kind_of_type(type, &kind) || kind != KM_COLUMN_ARRAY)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("features must be an array of numbers or a row, not %s",
+							format_type_be(type))));
+		km_agg_begin_array(state, type);
+	}
+	MemoryContextSwitchTo(old);
+	return state;
+}
+
+/* k and options are the same for all rows of a group. */
+static void
+km_agg_check_constant(FunctionCallInfo fcinfo, const KmAggState *state)
+{
+	bool		same = true;
+
+	if (PG_NARGS() > 3)
+	{
+		if (PG_ARGISNULL(3) || state->options_json == NULL)
+			same = PG_ARGISNULL(3) && state->options_json == NULL;
+		else
+		{
+			Jsonb	   *options = PG_GETARG_JSONB_P(3);
+
+			same = VARSIZE(options) == VARSIZE(state->options_json) &&
+				memcmp(options, state->options_json, VARSIZE(options)) == 0;
+		}
+	}
+	if (!same || km_args_int(fcinfo, 1, "k") != state->k)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k and options must be the same for all rows of a group")));
+}
+
+/* ---- Rows ---- */
+
+/* The values that are encoded, one per column. */
+static void
+km_agg_deform(KmAggState *state, Datum value, bool isnull, Datum *values, bool *nulls)
+{
+	HeapTupleHeader row;
+	HeapTupleData tuple;
+	Datum	   *all;
+	bool	   *all_null;
+
+	if (isnull || !state->is_row)
+	{
+		for (int i = 0; i < state->ncolumns; i++)
+		{
+			values[i] = value;
+			nulls[i] = isnull;
+		}
+		return;
+	}
+	row = DatumGetHeapTupleHeader(value);
+	if (HeapTupleHeaderGetTypeId(row) != state->desc->tdtypeid ||
+		HeapTupleHeaderGetTypMod(row) != state->desc->tdtypmod)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the row values of a group have different types")));
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	all = palloc(mul_size(state->desc->natts, sizeof(Datum)));
+	all_null = palloc(mul_size(state->desc->natts, sizeof(bool)));
+	heap_deform_tuple(&tuple, state->desc, all, all_null);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		values[i] = all[state->attnums[i]];
+		nulls[i] = all_null[state->attnums[i]];
+	}
+}
+
+static void
+km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ordinal)
+{
+	double	   *out = km_points_room(state->points);
+
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		const KmColumn *column = &state->columns[i];
+
+		if (km_encode(&state->encoders[i], values[i], nulls[i], ordinal, out) ==
+			KM_ENCODE_NULL)
+		{
+			if (state->options.on_null == KM_ON_NULL_SKIP)
+			{
+				state->n_skipped++;
+				return;
+			}
+			if (state->options.on_null == KM_ON_NULL_ERROR)
+				km_source_refuse_null(column, ordinal);
+			for (int t = 0; t < column->nfeatures; t++)
+				out[t] = get_float8_nan();
+		}
+		out += column->nfeatures;
+	}
+	km_points_push(state->points, 1);
+}
+
+/* Take what lengths the values show.  Are all known? */
+static bool
+km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
+{
+	int64		d = 0;
+	ListCell   *lc;
+	int64		ordinal = 0;
+	List	   *waiting = state->waiting;
+
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		KmColumn   *column = &state->columns[i];
+
+		if (column->nfeatures == 0 && !nulls[i])
+			column->nfeatures = km_encoder_length(&state->encoders[i], values[i],
+												  state->n_read);
+	}
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		if (state->columns[i].nfeatures == 0)
+			return false;
+		d += state->columns[i].nfeatures;
+	}
+	if (state->ncolumns == 0)
+		return false;
+	km_source_check_size(d, state->k);
+	state->d = (int) d;
+	state->points = km_points_create(state->cxt, state->d, false);
+
+	state->waiting = NIL;
+	foreach(lc, waiting)
+	{
+		KmAggWaiting *row = lfirst(lc);
+		Datum	   *its_values = palloc(mul_size(state->ncolumns, sizeof(Datum)));
+		bool	   *its_nulls = palloc(mul_size(state->ncolumns, sizeof(bool)));
+
+		km_agg_deform(state, row->value, row->isnull, its_values, its_nulls);
+		km_agg_pack(state, its_values, its_nulls, ++ordinal);
+	}
+	return true;
+}
+
+/* Keep a copy of a row until the number of features is known. */
+static void
+km_agg_wait(KmAggState *state, Datum value, bool isnull)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->cxt);
+	KmAggWaiting *row = palloc(sizeof(KmAggWaiting));
+
+	row->isnull = isnull;
+	row->value = isnull ? (Datum) 0 :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	state->waiting = lappend(state->waiting, row);
+	MemoryContextSwitchTo(old);
+}
+
+/* One row; garbage goes into the current (per-row) context. */
+static void
+km_agg_add(KmAggState *state, Datum value, bool isnull)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	MemoryContext old;
+
+	state->n_read++;
+	if (state->is_row && state->desc == NULL && !isnull)
+	{
+		old = MemoryContextSwitchTo(state->cxt);
+		km_agg_begin_row(state, DatumGetHeapTupleHeader(value));
+		MemoryContextSwitchTo(old);
+	}
+	values = palloc(mul_size(Max(state->ncolumns, 1), sizeof(Datum)));
+	nulls = palloc(mul_size(Max(state->ncolumns, 1), sizeof(bool)));
+	km_agg_deform(state, value, isnull, values, nulls);
+
+	if (state->points == NULL)
+	{
+		if (isnull && state->options.on_null == KM_ON_NULL_ERROR)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("features is NULL in row %lld", (long long) state->n_read),
+					 errhint("Use on_null => 'skip' or 'mean'.")));
+		if (!km_agg_settle(state, values, nulls))
+		{
+			if (state->options.on_null == KM_ON_NULL_SKIP)
+				state->n_skipped++;
+			else
+				km_agg_wait(state, value, isnull);
+			return;
+		}
+	}
+	km_agg_pack(state, values, nulls, state->n_read);
+}
+
+Datum
+kmeans_agg_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext aggcontext;
+	KmAggState *state;
+
+	if (!AggCheckCallContext(fcinfo, &aggcontext))
+		elog(ERROR, "kmeans_agg_transfn called in non-aggregate context");
+	if (PG_ARGISNULL(0))
+		state = km_agg_begin(fcinfo, aggcontext);
+	else
+	{
+		state = (KmAggState *) PG_GETARG_POINTER(0);
+		km_agg_check_constant(fcinfo, state);
+	}
+	km_agg_add(state, PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2));
+	PG_RETURN_POINTER(state);
+}
+
+/* ---- The result ---- */
+
+/*
+ * The columns of the model.  An array is d columns of one number each, so that
+ * a prediction takes the values one by one as well.
+ */
+static KmColumn *
+km_agg_model_columns(const KmAggState *state, int *ncolumns)
+{
+	const KmOptions *options = &state->options;
+	KmColumn   *columns;
+
+	if (state->is_row)
+	{
+		*ncolumns = state->ncolumns;
+		return state->columns;
+	}
+	if (options->columns != NULL && options->ncolumns != state->d)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"columns\" has %d names, but the arrays have %d elements",
+						options->ncolumns, state->d)));
+	*ncolumns = state->d;
+	columns = palloc0(mul_size(state->d, sizeof(KmColumn)));
+	for (int t = 0; t < state->d; t++)
+	{
+		columns[t].name = options->columns != NULL ? options->columns[t] :
+			psprintf("f%d", t + 1);
+		columns[t].kind = KM_COLUMN_NUMBER;
+		columns[t].nfeatures = 1;
+	}
+	return columns;
+}
+
+Datum
+kmeans_agg_finalfn(PG_FUNCTION_ARGS)
+{
+	KmAggState *state;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext job;
+	KmPointsSpec spec;
+	KmFitParams params;
+	KmColumn   *columns;
+	int			ncolumns;
+	int64		n_skipped;
+	struct varlena *result = NULL;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "kmeans_agg_finalfn called in non-aggregate context");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (KmAggState *) PG_GETARG_POINTER(0);
+	if (state->points == NULL || km_points_count(state->points) == 0)
+		PG_RETURN_NULL();
+
+	job = AllocSetContextCreate(caller, "kmeans fit job", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(job);
+	columns = km_agg_model_columns(state, &ncolumns);
+	memset(&spec, 0, sizeof(spec));
+	spec.scale = state->options.scale;
+	spec.metric = state->options.metric;
+	spec.on_null = state->options.on_null;
+	spec.features = km_column_features(columns, ncolumns, &state->d);
+	spec.keep = true;
+	n_skipped = state->n_skipped + km_points_finish(state->points, &spec);
+	if (km_points_count(state->points) > 0)
+	{
+		KmFit	   *fit;
+		KmModel    *model;
+
+		km_fitted_params(&state->options, state->d, &params);
+		fit = km_driver_fit(state->points, &params);
+		model = km_fitted_model(fit, state->points, columns, ncolumns,
+								&state->options, n_skipped);
+		MemoryContextSwitchTo(caller);
+		result = km_model_pack(model);
+	}
+	MemoryContextSwitchTo(caller);
+	km_points_unfinish(state->points);
+	MemoryContextDelete(job);
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(result);
+}

@@ -1,0 +1,97 @@
+/*
+ * renew.c
+ *		A new fit of an old model: which new cluster is which old one.
+ *
+ * Ids mean something to people, so they follow their clusters from version to
+ * version.  Old centroids are carried into the new space through original
+ * units, since scaling is computed anew with every fit.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "core/assignment.h"
+#include "core/kernel.h"
+#include "engine/points.h"
+#include "model/renew.h"
+
+bool
+km_renew_same_features(const KmModel *old, char *const *features, int d)
+{
+	if (old->d != d)
+		return false;
+	for (int t = 0; t < d; t++)
+		if (strcmp(old->features[t], features[t]) != 0)
+			return false;
+	return true;
+}
+
+/*
+ * The old centroids in the new space.  Under cosine a unit centroid has lost
+ * its length, so the cluster's mean stands for it.
+ */
+static double *
+km_renew_carry(const KmModel *old, const KmSpace *space)
+{
+	int			d = old->d;
+	KmSpace		old_space = km_model_space(old);
+	double	   *carried = MemoryContextAllocHuge(CurrentMemoryContext,
+												 mul_size(mul_size(old->k, d),
+														  sizeof(double)));
+
+	for (int j = 0; j < old->k; j++)
+	{
+		double	   *c = carried + (Size) j * d;
+
+		if (old->metric == KM_METRIC_COSINE)
+			memcpy(c, old->mean + (Size) j * d, d * sizeof(double));
+		else
+			km_space_back(&old_space, old->centroids + (Size) j * d, c);
+		if (!km_space_row(space, c, c))
+			memset(c, 0, d * sizeof(double));
+	}
+	return carried;
+}
+
+void
+km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
+				int32 *ids)
+{
+	const KmRenewal *renewal = arg;
+	const KmModel *old = renewal->old;
+	double	   *carried = km_renew_carry(old, space);
+	double	   *cost = MemoryContextAllocHuge(CurrentMemoryContext,
+											  mul_size(mul_size(k, old->k),
+													   sizeof(double)));
+	int		   *match = palloc(mul_size(k, sizeof(int)));
+	int32		next = renewal->max_id + 1;
+
+	for (int i = 0; i < k; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < old->k; j++)
+			cost[(Size) i * old->k + j] =
+				Min(km_kernel_dist2(centroids + (Size) i * old->d,
+									carried + (Size) j * old->d, old->d),
+					KM_MAX_NORM2);
+	}
+	km_assignment(km_points_team(CurrentMemoryContext), cost, k, old->k, match);
+	for (int i = 0; i < k; i++)
+		ids[i] = match[i] >= 0 ? old->ids[match[i]] : next++;
+	pfree(match);
+	pfree(cost);
+	pfree(carried);
+}
+
+void
+km_renew_labels(const KmModel *old, KmModel *new_model)
+{
+	for (int j = 0; j < new_model->k; j++)
+	{
+		int			same = km_model_find_cluster(old, new_model->ids[j]);
+
+		if (same >= 0)
+			new_model->labels[j] = old->labels[same];
+	}
+}
