@@ -8,13 +8,56 @@
 
 #include "postgres.h"
 
+#include "common/jsonapi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+
 #if PG_VERSION_NUM < 150000
 #error "kmeans needs PostgreSQL 15 or newer"
 #endif
+
+/*
+ * Prepare to return a set in one go, into the tuplestore of the call's
+ * ReturnSetInfo.  The newer name exists in 15 only from 15.1 on, and a library
+ * that used it could not be loaded by 15.0.
+ */
+static inline void
+km_compat_materialize(FunctionCallInfo fcinfo)
+{
+#if PG_VERSION_NUM < 160000
+	SetSingleFuncCall(fcinfo, 0);
+#else
+	InitMaterializedSRF(fcinfo, 0);
+#endif
+}
 
 /* intervals are infinite from PostgreSQL 17 on */
 #if PG_VERSION_NUM < 170000
 #define INTERVAL_NOT_FINITE(i) ((void) (i), false)
 #endif
+
+/*
+ * Callbacks of the JSON parser return nothing in 15, and a JsonParseErrorType
+ * since 16.  They end with KM_JSON_RETURN; errors are raised by ereport.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType KmJsonResult;
+#define KM_JSON_RETURN	return JSON_SUCCESS
+#else
+typedef void KmJsonResult;
+#define KM_JSON_RETURN	return
+#endif
+
+/* since 17 the lexer takes the memory of its context as an argument */
+static inline JsonLexContext *
+km_compat_json_lexer(char *json, int length)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, json, length, GetDatabaseEncoding(), true);
+#else
+	return makeJsonLexContextCstringLen(json, length, GetDatabaseEncoding(), true);
+#endif
+}
 
 #endif							/* KM_COMPAT_H */

@@ -58,16 +58,24 @@ typedef struct KmModel
 	KmHistogram outliers;
 } KmModel;
 
+/* the words "euclidean" and "cosine"; parse gives false for any other */
+extern const char *km_metric_name(KmMetric metric);
+extern bool km_metric_parse(const char *name, KmMetric *metric);
+
 /* the space of a model, for the core; identity if nothing is scaled */
 extern KmSpace km_model_space(const KmModel *model);
 
-/* the flat form, palloc'd in the current context */
+/*
+ * The flat form, palloc'd in the current context.  Equal models are equal
+ * bytes: -0 is stored as 0, the options as the text of their jsonb.
+ */
 extern struct varlena *km_model_pack(const KmModel *model);
 
 /*
  * Unpack a detoasted datum.  Structs, pointer arrays and strings are palloc'd
  * in (or point into the datum from) the current context; the datum must live
- * as long as the model.  A datum whose sizes do not fit together raises XX001.
+ * as long as the model.  A datum whose sizes do not fit together, or with
+ * values that km_model_validate() would refuse, raises XX001.
  */
 extern KmModel *km_model_unpack(struct varlena *datum);
 
@@ -78,9 +86,18 @@ extern KmModel *km_model_from_json(const char *json);
 /*
  * Check that everything fits together: shapes, ranges, finite numbers,
  * ascending ids, names.  Returns NULL, or a palloc'd text of what is wrong,
- * which names the key.
+ * which names the key: key "sizes": ...
+ *
+ * mean, stddev, min and max are NaN (null in JSON) only for a cluster of
+ * weight 0; the histogram's last upper edge and largest score may be Infinity.
  */
 extern char *km_model_validate(const KmModel *model);
+
+/*
+ * The same for the three counts alone, for whoever has to allocate by them
+ * before there is a model.
+ */
+extern char *km_model_validate_counts(int64 k, int64 d, int64 ncolumns);
 
 /* index of the cluster with this id, or -1 */
 extern int	km_model_find_cluster(const KmModel *model, int32 id);

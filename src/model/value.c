@@ -1,0 +1,859 @@
+/*
+ * value.c
+ *		The value type kmeans_model: its bytes, and what makes a model valid.
+ *
+ * A datum of the type is one varlena, aligned to 8 bytes:
+ *
+ *		+---------------------------------------------------------------+
+ *		| KmModelHeader: length word, magic, counts, scalars     80 bytes |
+ *		+---------------------------------------------------------------+
+ *		| shift d | scale d | fill d (if has_fill) | centroids k x d     |
+ *		| weights k | cluster_inertia k | radius_rms k | radius_max k    |  float8
+ *		| mean | stddev | min | max, each k x d                          |
+ *		| histogram: upper nbins | weight nbins                          |
+ *		+---------------------------------------------------------------+
+ *		| sizes k                                                        |  int8
+ *		+---------------------------------------------------------------+
+ *		| ids k | (kind, nfeatures) of each column                       |  int4
+ *		+---------------------------------------------------------------+
+ *		| of each column: name\0, then, if it is a category, nfeatures   |
+ *		|		categories\0                                             |
+ *		| features: d x name\0                                           |  bytes
+ *		| labels: k x ( \0 for none | \1 label\0 )                       |
+ *		| options\0                                                      |
+ *		+---------------------------------------------------------------+
+ *
+ * The parts come in order of falling alignment, so there is no padding, and
+ * the counts in the header determine where each begins: no offsets are stored
+ * that could disagree with them.  Both directions walk the parts in this order
+ * (put_model, km_model_unpack).
+ *
+ * A datum may come from a damaged page, or from a cast that a superuser made
+ * WITHOUT FUNCTION.  Unpacking therefore takes every part through reader_take,
+ * which compares with the bytes left, and then checks the values as well:
+ * those who use a model rely on finite centroids and ascending ids.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "model/value.h"
+#include "storage/shmem.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+/* "KM" and the number of this layout */
+#define KM_MODEL_MAGIC	0x4B4D0001
+
+/*
+ * Outlier histograms have 128 bins for each of a double's 2048 exponents, and
+ * one for 0 (see KmHistogram).
+ */
+#define KM_MAX_BINS		(2048 * 128 + 1)
+
+typedef struct KmModelHeader
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	uint32		magic;
+	int32		k;
+	int32		d;
+	int32		ncolumns;
+	int32		nbins;
+	int32		n_iter;
+	uint8		metric;
+	uint8		converged;
+	uint8		has_fill;
+	uint8		unused;			/* 0 */
+	int64		n_rows;
+	int64		n_skipped;
+	int64		seed;
+	double		inertia;
+	double		total_ss;
+	double		largest;		/* outlier score */
+} KmModelHeader;
+
+StaticAssertDecl(sizeof(KmModelHeader) == 80, "KmModelHeader has padding");
+
+/* Writes, or with at = NULL only counts, the bytes of a datum. */
+typedef struct KmWriter
+{
+	char	   *at;
+	Size		size;			/* so far */
+} KmWriter;
+
+/* Hands out the bytes of a datum, never more than there are. */
+typedef struct KmReader
+{
+	char	   *at;
+	char	   *end;
+} KmReader;
+
+static char *canonical_options(const char *options);
+static void put_model(KmWriter *writer, const KmModel *model, const char *options);
+static void put_reals(KmWriter *writer, const double *values, Size n);
+static void put_string(KmWriter *writer, const char *string);
+static void put_bytes(KmWriter *writer, const void *bytes, Size n, Size size);
+static struct varlena *align_datum(struct varlena *datum);
+static KmModelHeader *unpack_header(KmReader *reader, KmModel *model);
+static void unpack_columns(KmReader *reader, KmModel *model);
+static char **unpack_strings(KmReader *reader, int n);
+static char **unpack_labels(KmReader *reader, int n);
+static void *reader_take(KmReader *reader, Size n, Size size);
+static char *reader_string(KmReader *reader);
+static void inconsistent(const char *problem) pg_attribute_noreturn();
+static char *check_columns(const KmModel *model);
+static char *check_values(const KmModel *model);
+static char *check_names(const KmModel *model);
+static char *check_ids(const KmModel *model);
+static char *check_sizes(const KmModel *model);
+static char *check_weights(const KmModel *model);
+static char *check_centroids(const KmModel *model);
+static char *check_spread(const KmModel *model);
+static char *check_histogram(const KmModel *model);
+
+static const char *const metric_names[] = {
+	[KM_METRIC_EUCLIDEAN] = "euclidean",
+	[KM_METRIC_COSINE] = "cosine",
+};
+
+const char *
+km_metric_name(KmMetric metric)
+{
+	return metric_names[metric];
+}
+
+bool
+km_metric_parse(const char *name, KmMetric *metric)
+{
+	for (int i = 0; i < lengthof(metric_names); i++)
+	{
+		if (strcmp(name, metric_names[i]) == 0)
+		{
+			*metric = (KmMetric) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+KmSpace
+km_model_space(const KmModel *model)
+{
+	KmSpace		space;
+	bool		scaled = false;
+
+	for (int t = 0; t < model->d && !scaled; t++)
+		scaled = model->shift[t] != 0 || model->scale[t] != 1;
+
+	space.d = model->d;
+	space.shift = scaled ? model->shift : NULL;
+	space.scale = scaled ? model->scale : NULL;
+	space.unit = model->metric == KM_METRIC_COSINE;
+	return space;
+}
+
+int
+km_model_find_cluster(const KmModel *model, int32 id)
+{
+	int			low = 0;
+	int			high = model->k - 1;
+
+	while (low <= high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (model->ids[middle] == id)
+			return middle;
+		if (model->ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle - 1;
+	}
+	return -1;
+}
+
+/* ---- Model to datum ---- */
+
+struct varlena *
+km_model_pack(const KmModel *model)
+{
+	char	   *options = canonical_options(model->options);
+	KmWriter	writer = {NULL, 0};
+	struct varlena *datum;
+
+	put_model(&writer, model, options);
+	if (!AllocSizeIsValid(writer.size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model is too large for a value of type kmeans_model"),
+				 errdetail("It takes %zu bytes, at most %zu are possible.",
+						   writer.size, (Size) MaxAllocSize)));
+
+	datum = palloc(writer.size);
+	writer.at = (char *) datum;
+	writer.size = 0;
+	put_model(&writer, model, options);
+	SET_VARSIZE(datum, writer.size);
+	pfree(options);
+	return datum;
+}
+
+/* One text for all ways to write the same options. */
+static char *
+canonical_options(const char *options)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+														   CStringGetDatum(options)));
+	char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+	pfree(jsonb);
+	return text;
+}
+
+static void
+put_model(KmWriter *writer, const KmModel *model, const char *options)
+{
+	Size		k = model->k;
+	Size		d = model->d;
+	Size		cells = k * d;
+	KmModelHeader header = {
+		.magic = KM_MODEL_MAGIC,
+		.k = model->k,
+		.d = model->d,
+		.ncolumns = model->ncolumns,
+		.nbins = model->outliers.nbins,
+		.n_iter = model->n_iter,
+		.metric = model->metric,
+		.converged = model->converged,
+		.has_fill = model->fill != NULL,
+		.n_rows = model->n_rows,
+		.n_skipped = model->n_skipped,
+		.seed = model->seed,
+		.inertia = model->inertia + 0.0,
+		.total_ss = model->total_ss + 0.0,
+		.largest = model->outliers.largest + 0.0,
+	};
+
+	put_bytes(writer, &header, 1, sizeof(header));
+
+	put_reals(writer, model->shift, d);
+	put_reals(writer, model->scale, d);
+	if (model->fill != NULL)
+		put_reals(writer, model->fill, d);
+	put_reals(writer, model->centroids, cells);
+	put_reals(writer, model->weights, k);
+	put_reals(writer, model->cluster_inertia, k);
+	put_reals(writer, model->radius_rms, k);
+	put_reals(writer, model->radius_max, k);
+	put_reals(writer, model->mean, cells);
+	put_reals(writer, model->stddev, cells);
+	put_reals(writer, model->min, cells);
+	put_reals(writer, model->max, cells);
+	put_reals(writer, model->outliers.upper, model->outliers.nbins);
+	put_reals(writer, model->outliers.weight, model->outliers.nbins);
+
+	put_bytes(writer, model->sizes, k, sizeof(int64));
+	put_bytes(writer, model->ids, k, sizeof(int32));
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		int32		column[2] = {model->columns[c].kind, model->columns[c].nfeatures};
+
+		put_bytes(writer, column, 1, sizeof(column));
+	}
+
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		const KmColumn *column = &model->columns[c];
+
+		put_string(writer, column->name);
+		for (int t = 0; column->kind == KM_COLUMN_CATEGORY && t < column->nfeatures; t++)
+			put_string(writer, column->categories[t]);
+	}
+	for (int t = 0; t < model->d; t++)
+		put_string(writer, model->features[t]);
+	for (int j = 0; j < model->k; j++)
+	{
+		put_bytes(writer, model->labels[j] == NULL ? "\0" : "\1", 1, 1);
+		if (model->labels[j] != NULL)
+			put_string(writer, model->labels[j]);
+	}
+	put_string(writer, options);
+}
+
+/* The sum with 0.0 turns -0 into 0, and there is one NaN only. */
+static void
+put_reals(KmWriter *writer, const double *values, Size n)
+{
+	double		nan = get_float8_nan();
+
+	for (Size i = 0; writer->at != NULL && i < n; i++)
+	{
+		double		value = isnan(values[i]) ? nan : values[i] + 0.0;
+
+		memcpy(writer->at + i * sizeof(double), &value, sizeof(double));
+	}
+	if (writer->at != NULL)
+		writer->at += n * sizeof(double);
+	writer->size = add_size(writer->size, mul_size(n, sizeof(double)));
+}
+
+static void
+put_string(KmWriter *writer, const char *string)
+{
+	put_bytes(writer, string, strlen(string) + 1, 1);
+}
+
+static void
+put_bytes(KmWriter *writer, const void *bytes, Size n, Size size)
+{
+	Size		all = mul_size(n, size);
+
+	if (writer->at != NULL)
+	{
+		memcpy(writer->at, bytes, all);
+		writer->at += all;
+	}
+	writer->size = add_size(writer->size, all);
+}
+
+/* ---- Datum to model ---- */
+
+KmModel *
+km_model_unpack(struct varlena *datum)
+{
+	KmModel    *model = palloc0(sizeof(KmModel));
+	KmReader	reader;
+	KmModelHeader *header;
+	Size		k,
+				d,
+				cells;
+	char	   *problem;
+
+	datum = align_datum(datum);
+	reader.at = (char *) datum;
+	reader.end = reader.at + VARSIZE(datum);
+
+	header = unpack_header(&reader, model);
+	k = model->k;
+	d = model->d;
+	cells = k * d;
+
+	model->shift = reader_take(&reader, d, sizeof(double));
+	model->scale = reader_take(&reader, d, sizeof(double));
+	if (header->has_fill)
+		model->fill = reader_take(&reader, d, sizeof(double));
+	model->centroids = reader_take(&reader, cells, sizeof(double));
+	model->weights = reader_take(&reader, k, sizeof(double));
+	model->cluster_inertia = reader_take(&reader, k, sizeof(double));
+	model->radius_rms = reader_take(&reader, k, sizeof(double));
+	model->radius_max = reader_take(&reader, k, sizeof(double));
+	model->mean = reader_take(&reader, cells, sizeof(double));
+	model->stddev = reader_take(&reader, cells, sizeof(double));
+	model->min = reader_take(&reader, cells, sizeof(double));
+	model->max = reader_take(&reader, cells, sizeof(double));
+	model->outliers.upper = reader_take(&reader, header->nbins, sizeof(double));
+	model->outliers.weight = reader_take(&reader, header->nbins, sizeof(double));
+
+	model->sizes = reader_take(&reader, k, sizeof(int64));
+	model->ids = reader_take(&reader, k, sizeof(int32));
+	unpack_columns(&reader, model);
+	model->features = unpack_strings(&reader, model->d);
+	model->labels = unpack_labels(&reader, model->k);
+	model->options = reader_string(&reader);
+	if (reader.at != reader.end)
+		inconsistent("it is longer than its parts");
+
+	problem = check_values(model);
+	if (problem != NULL)
+		inconsistent(problem);
+	return model;
+}
+
+/* The arrays of doubles lie at multiples of 8 in the datum. */
+static struct varlena *
+align_datum(struct varlena *datum)
+{
+	struct varlena *copy;
+
+	if ((uintptr_t) datum == MAXALIGN(datum))
+		return datum;
+	copy = palloc(VARSIZE(datum));
+	memcpy(copy, datum, VARSIZE(datum));
+	return copy;
+}
+
+static KmModelHeader *
+unpack_header(KmReader *reader, KmModel *model)
+{
+	KmModelHeader *header = reader_take(reader, 1, sizeof(KmModelHeader));
+	char	   *problem;
+
+	if (header->magic != KM_MODEL_MAGIC)
+		inconsistent("its format is unknown");
+	problem = km_model_validate_counts(header->k, header->d, header->ncolumns);
+	if (problem != NULL)
+		inconsistent(problem);
+	if (header->nbins < 0 || header->metric >= lengthof(metric_names) ||
+		header->converged > 1 || header->has_fill > 1 || header->unused != 0)
+		inconsistent("its header is damaged");
+
+	model->k = header->k;
+	model->d = header->d;
+	model->ncolumns = header->ncolumns;
+	model->metric = (KmMetric) header->metric;
+	model->inertia = header->inertia;
+	model->total_ss = header->total_ss;
+	model->n_rows = header->n_rows;
+	model->n_skipped = header->n_skipped;
+	model->n_iter = header->n_iter;
+	model->converged = header->converged;
+	model->seed = header->seed;
+	model->outliers.nbins = header->nbins;
+	model->outliers.largest = header->largest;
+	return header;
+}
+
+static void
+unpack_columns(KmReader *reader, KmModel *model)
+{
+	int32	   *pairs = reader_take(reader, model->ncolumns, 2 * sizeof(int32));
+	char	   *problem;
+
+	model->columns = palloc0(mul_size(model->ncolumns, sizeof(KmColumn)));
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		model->columns[c].kind = (KmColumnKind) pairs[2 * c];
+		model->columns[c].nfeatures = pairs[2 * c + 1];
+	}
+	problem = check_columns(model);
+	if (problem != NULL)
+		inconsistent(problem);
+
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		KmColumn   *column = &model->columns[c];
+
+		column->name = reader_string(reader);
+		if (column->kind == KM_COLUMN_CATEGORY)
+			column->categories = unpack_strings(reader, column->nfeatures);
+	}
+}
+
+static char **
+unpack_strings(KmReader *reader, int n)
+{
+	char	  **strings = palloc(mul_size(n, sizeof(char *)));
+
+	for (int i = 0; i < n; i++)
+		strings[i] = reader_string(reader);
+	return strings;
+}
+
+static char **
+unpack_labels(KmReader *reader, int n)
+{
+	char	  **labels = palloc0(mul_size(n, sizeof(char *)));
+
+	for (int j = 0; j < n; j++)
+	{
+		char	   *present = reader_take(reader, 1, 1);
+
+		if (*present != 0)
+			labels[j] = reader_string(reader);
+	}
+	return labels;
+}
+
+static void *
+reader_take(KmReader *reader, Size n, Size size)
+{
+	void	   *taken = reader->at;
+
+	if (n > (Size) (reader->end - reader->at) / size)
+		inconsistent("it is shorter than its parts");
+	reader->at += n * size;
+	return taken;
+}
+
+/*
+ * A string that ends inside the datum and is valid in the database's encoding
+ * (else functions on multibyte characters would look beyond its end).
+ */
+static char *
+reader_string(KmReader *reader)
+{
+	char	   *string = reader->at;
+	char	   *nul = memchr(string, '\0', reader->end - reader->at);
+
+	if (nul == NULL || !pg_verifymbstr(string, nul - string, true))
+		inconsistent("one of its texts is damaged");
+	reader->at = nul + 1;
+	return string;
+}
+
+static void
+inconsistent(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("value of type kmeans_model is inconsistent: %s", problem)));
+}
+
+/* ---- What makes a model valid ---- */
+
+/*
+ * Each check returns NULL, or what is wrong.  Numbers in the texts are counted
+ * from 0, as JSON's are.
+ */
+
+char *
+km_model_validate(const KmModel *model)
+{
+	char	   *problem;
+
+	problem = km_model_validate_counts(model->k, model->d, model->ncolumns);
+	if (problem == NULL)
+		problem = check_columns(model);
+	if (problem == NULL)
+		problem = check_names(model);
+	if (problem == NULL)
+		problem = check_values(model);
+	return problem;
+}
+
+char *
+km_model_validate_counts(int64 k, int64 d, int64 ncolumns)
+{
+	if (k < 1 || k > KM_MAX_CLUSTERS)
+		return psprintf("key \"k\": " INT64_FORMAT " is not between 1 and %d",
+						k, KM_MAX_CLUSTERS);
+	if (d < 1 || d > KM_MAX_FEATURES)
+		return psprintf("key \"features\": their number, " INT64_FORMAT
+						", is not between 1 and %d", d, KM_MAX_FEATURES);
+	if (k * d > KM_MAX_CELLS)
+		return psprintf("key \"centroids\": k x features is " INT64_FORMAT
+						", more than %d", k * d, KM_MAX_CELLS);
+	if (ncolumns < 1 || ncolumns > d)
+		return psprintf("key \"columns\": their number, " INT64_FORMAT
+						", is not between 1 and the number of features, " INT64_FORMAT,
+						ncolumns, d);
+	return NULL;
+}
+
+/* kinds and numbers of features only */
+static char *
+check_columns(const KmModel *model)
+{
+	int64		sum = 0;
+
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		const KmColumn *column = &model->columns[c];
+		bool		many;
+
+		many = column->kind == KM_COLUMN_ARRAY || column->kind == KM_COLUMN_CATEGORY;
+		if ((int) column->kind < KM_COLUMN_NUMBER ||
+			(int) column->kind > KM_COLUMN_CATEGORY)
+			return psprintf("key \"columns\": column %d is of unknown kind %d",
+							c, (int) column->kind);
+		if (column->nfeatures < 1 || (!many && column->nfeatures != 1))
+			return psprintf("key \"columns\": column %d cannot have %d features",
+							c, column->nfeatures);
+		sum += column->nfeatures;
+	}
+	if (sum != model->d)
+		return psprintf("key \"columns\": they make " INT64_FORMAT
+						" features, but there are %d", sum, model->d);
+	return NULL;
+}
+
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* a text that appears more than once, or NULL; sorts the pointers */
+static const char *
+find_duplicate(const char **strings, int n)
+{
+	qsort(strings, n, sizeof(char *), compare_strings);
+	for (int i = 1; i < n; i++)
+	{
+		if (strcmp(strings[i - 1], strings[i]) == 0)
+			return strings[i];
+	}
+	return NULL;
+}
+
+static char *
+check_names(const KmModel *model)
+{
+	const char **names = palloc(mul_size(model->d, sizeof(char *)));
+	const char *twice;
+	char	  **features;
+	int			nfeatures;
+
+	for (int c = 0; c < model->ncolumns; c++)
+	{
+		const KmColumn *column = &model->columns[c];
+
+		if (column->name[0] == '\0')
+			return psprintf("key \"columns\": the name of column %d is empty", c);
+		if (column->kind != KM_COLUMN_CATEGORY)
+			continue;
+		memcpy(names, column->categories, column->nfeatures * sizeof(char *));
+		twice = find_duplicate(names, column->nfeatures);
+		if (twice != NULL)
+			return psprintf("key \"columns\": column \"%s\" has category \"%s\" twice",
+							column->name, twice);
+	}
+
+	for (int c = 0; c < model->ncolumns; c++)
+		names[c] = model->columns[c].name;
+	twice = find_duplicate(names, model->ncolumns);
+	if (twice != NULL)
+		return psprintf("key \"columns\": column \"%s\" appears twice", twice);
+
+	features = km_column_features(model->columns, model->ncolumns, &nfeatures);
+	Assert(nfeatures == model->d);
+	for (int t = 0; t < model->d; t++)
+	{
+		if (strcmp(features[t], model->features[t]) != 0)
+			return psprintf("key \"features\": feature %d is \"%s\", but the columns make it \"%s\"",
+							t, model->features[t], features[t]);
+	}
+	pfree(names);
+	return NULL;
+}
+
+/*
+ * Everything that code which uses a model relies on, names aside.  The shape
+ * has been checked.
+ */
+static char *
+check_values(const KmModel *model)
+{
+	char	   *problem = check_ids(model);
+
+	if (problem == NULL)
+		problem = check_sizes(model);
+	if (problem == NULL)
+		problem = check_weights(model);
+	if (problem == NULL)
+		problem = check_centroids(model);
+	if (problem == NULL)
+		problem = check_spread(model);
+	if (problem == NULL)
+		problem = check_histogram(model);
+	return problem;
+}
+
+static char *
+check_ids(const KmModel *model)
+{
+	for (int j = 0; j < model->k; j++)
+	{
+		if (model->ids[j] < 0)
+			return psprintf("key \"ids\": %d is negative", model->ids[j]);
+		if (j > 0 && model->ids[j] <= model->ids[j - 1])
+			return psprintf("key \"ids\": %d after %d, but they must ascend",
+							model->ids[j], model->ids[j - 1]);
+	}
+	return NULL;
+}
+
+static char *
+check_sizes(const KmModel *model)
+{
+	int64		left = model->n_rows;
+
+	if (model->n_rows < 0)
+		return psprintf("key \"n_rows\": " INT64_FORMAT " is negative", model->n_rows);
+	if (model->n_skipped < 0)
+		return psprintf("key \"n_skipped\": " INT64_FORMAT " is negative",
+						model->n_skipped);
+	if (model->n_iter < 0)
+		return psprintf("key \"n_iter\": %d is negative", model->n_iter);
+	for (int j = 0; j < model->k; j++)
+	{
+		if (model->sizes[j] < 0)
+			return psprintf("key \"sizes\": " INT64_FORMAT " is negative",
+							model->sizes[j]);
+		if (model->sizes[j] > left)
+			return psprintf("key \"sizes\": their sum exceeds n_rows, " INT64_FORMAT,
+							model->n_rows);
+		left -= model->sizes[j];
+	}
+	return NULL;
+}
+
+/* "3" or, in a matrix of d columns, "1][2": where element i is */
+static char *
+position(int64 i, int d)
+{
+	if (d == 0)
+		return psprintf(INT64_FORMAT, i);
+	return psprintf(INT64_FORMAT "][" INT64_FORMAT, i / d, i % d);
+}
+
+static char *
+bad_real(const char *key, double value, int64 i, int d, const char *wanted)
+{
+	return psprintf("key \"%s\": element [%s] is %g, but must be %s",
+					key, position(i, d), value, wanted);
+}
+
+static char *
+check_finite(const char *key, const double *values, int64 n, int d)
+{
+	for (int64 i = 0; i < n; i++)
+	{
+		if (!isfinite(values[i]))
+			return bad_real(key, values[i], i, d, "finite");
+	}
+	return NULL;
+}
+
+static char *
+check_not_negative(const char *key, const double *values, int64 n)
+{
+	for (int64 i = 0; i < n; i++)
+	{
+		if (!isfinite(values[i]) || values[i] < 0)
+			return bad_real(key, values[i], i, 0, "finite and not negative");
+	}
+	return NULL;
+}
+
+/* the numbers of which there is one per cluster, and those of the whole */
+static char *
+check_weights(const KmModel *model)
+{
+	double		sum = 0;
+	char	   *problem = check_not_negative("weights", model->weights, model->k);
+
+	if (problem == NULL)
+		problem = check_not_negative("cluster_inertia", model->cluster_inertia, model->k);
+	if (problem == NULL)
+		problem = check_not_negative("radius_rms", model->radius_rms, model->k);
+	if (problem == NULL)
+		problem = check_not_negative("radius_max", model->radius_max, model->k);
+	if (problem == NULL)
+		problem = check_not_negative("inertia", &model->inertia, 1);
+	if (problem == NULL)
+		problem = check_not_negative("total_ss", &model->total_ss, 1);
+	if (problem != NULL)
+		return problem;
+
+	for (int j = 0; j < model->k; j++)
+		sum += model->weights[j];
+	if (sum == 0 || !isfinite(sum))
+		return psprintf("key \"weights\": their sum is %g, but must be positive and finite",
+						sum);
+	return NULL;
+}
+
+static char *
+check_centroids(const KmModel *model)
+{
+	char	   *problem = check_finite("shift", model->shift, model->d, 0);
+
+	if (problem == NULL && model->fill != NULL)
+		problem = check_finite("fill", model->fill, model->d, 0);
+	if (problem != NULL)
+		return problem;
+	for (int t = 0; t < model->d; t++)
+	{
+		if (!isfinite(model->scale[t]) || model->scale[t] <= 0)
+			return bad_real("scale", model->scale[t], t, 0, "finite and positive");
+	}
+
+	problem = check_finite("centroids", model->centroids,
+						   (int64) model->k * model->d, model->d);
+	if (problem != NULL)
+		return problem;
+	for (int j = 0; j < model->k; j++)
+	{
+		const double *centroid = model->centroids + (Size) j * model->d;
+		double		norm2 = 0;
+
+		for (int t = 0; t < model->d; t++)
+			norm2 += centroid[t] * centroid[t];
+		if (norm2 > KM_MAX_NORM2)
+			return psprintf("key \"centroids\": the squares of centroid %d overflow", j);
+	}
+	return NULL;
+}
+
+/* mean, stddev, min and max; only a cluster without weight may lack them */
+static char *
+check_spread(const KmModel *model)
+{
+	const struct
+	{
+		const char *key;
+		const double *values;
+	}			arrays[] = {
+		{"mean", model->mean},
+		{"stddev", model->stddev},
+		{"min", model->min},
+		{"max", model->max},
+	};
+	int64		n = (int64) model->k * model->d;
+
+	for (int a = 0; a < lengthof(arrays); a++)
+	{
+		for (int64 i = 0; i < n; i++)
+		{
+			double		value = arrays[a].values[i];
+
+			if (isnan(value) && model->weights[i / model->d] == 0)
+				continue;
+			if (isnan(value))
+				return psprintf("key \"%s\": element [%s] is null, but its cluster has weight",
+								arrays[a].key, position(i, model->d));
+			if (!isfinite(value))
+				return bad_real(arrays[a].key, value, i, model->d, "finite");
+		}
+	}
+	for (int64 i = 0; i < n; i++)
+	{
+		if (model->stddev[i] < 0)
+			return bad_real("stddev", model->stddev[i], i, model->d, "not negative");
+		if (model->min[i] > model->max[i])
+			return psprintf("key \"min\": element [%s] is %g, more than max, %g",
+							position(i, model->d), model->min[i], model->max[i]);
+	}
+	return NULL;
+}
+
+static char *
+check_histogram(const KmModel *model)
+{
+	const KmHistogram *outliers = &model->outliers;
+	char	   *problem;
+
+	if (outliers->nbins > KM_MAX_BINS)
+		return psprintf("key \"outlier_histogram.upper\": %d bins, more than %d",
+						outliers->nbins, KM_MAX_BINS);
+	for (int b = 0; b < outliers->nbins; b++)
+	{
+		if (isnan(outliers->upper[b]) || outliers->upper[b] < 0)
+			return bad_real("outlier_histogram.upper", outliers->upper[b], b, 0,
+							"not negative");
+		if (b > 0 && outliers->upper[b] <= outliers->upper[b - 1])
+			return psprintf("key \"outlier_histogram.upper\": %g after %g, but they must ascend",
+							outliers->upper[b], outliers->upper[b - 1]);
+	}
+	problem = check_not_negative("outlier_histogram.weight", outliers->weight,
+								 outliers->nbins);
+	if (problem == NULL && (isnan(outliers->largest) || outliers->largest < 0))
+		problem = psprintf("key \"outlier_histogram.max\": %g is negative",
+						   outliers->largest);
+	return problem;
+}
