@@ -17,6 +17,7 @@
 #include "storage/pmsignal.h"
 #include "utils/memutils.h"
 
+#include "engine/encode.h"
 #include "engine/points.h"
 
 #define KM_CHUNK_FIRST_BYTES	((Size) 4096)
@@ -309,7 +310,6 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 {
 	const KmStats *stats = points->stats;
 	double		norm2 = 0;
-	int			worst = 0;
 
 	if (spec->metric == KM_METRIC_COSINE)
 		return;
@@ -321,15 +321,9 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 			z = Max(fabs((stats->min[t] - points->space.shift[t]) / points->space.scale[t]),
 					fabs((stats->max[t] - points->space.shift[t]) / points->space.scale[t]));
 		norm2 += z * z;
-		if (stats->largest[t] > stats->largest[worst])
-			worst = t;
 	}
 	if (!(norm2 <= KM_MAX_NORM2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("squares of feature \"%s\" overflow", spec->features[worst]),
-				 errdetail("Its largest magnitude is %g.", stats->largest[worst]),
-				 errhint("Use scale => 'standard' or 'minmax', or divide the column in the source query.")));
+		km_encode_overflow(spec->features, stats->largest, points->d, 0);
 }
 
 /* Rows of length 0 have no direction: they count as NULL. */

@@ -442,37 +442,6 @@ km_source_default_columns(KmSourceParse *parse)
 }
 
 static void
-km_source_named_columns(KmSourceParse *parse)
-{
-	const KmSourceSpec *spec = parse->spec;
-
-	if (spec->ncolumns == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("columns is empty"),
-				 errhint("Name at least one column, or leave it NULL to use every column that can be a feature.")));
-	for (int i = 0; i < spec->ncolumns; i++)
-	{
-		const char *name = spec->columns[i];
-
-		if (name == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("columns must not contain NULL")));
-		for (int other = 0; other < i; other++)
-			if (strcmp(name, spec->columns[other]) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("column \"%s\" is named more than once", name)));
-		if (km_source_name_is(name, spec->id_column))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("column \"%s\" is the id column, which is never a feature", name)));
-		km_source_add_column(parse->source, km_source_find_column(parse, name, "column"));
-	}
-}
-
-static void
 km_source_choose_columns(KmSourceParse *parse)
 {
 	const KmSourceSpec *spec = parse->spec;
@@ -499,10 +468,11 @@ km_source_choose_columns(KmSourceParse *parse)
 		km_source_find_column(parse, spec->id_column, "id column");
 		source->id_column = pstrdup(spec->id_column);
 	}
-	if (spec->columns != NULL)
-		km_source_named_columns(parse);
-	else
+	if (spec->columns == NULL)
 		km_source_default_columns(parse);
+	for (int i = 0; spec->columns != NULL && i < spec->ncolumns; i++)
+		km_source_add_column(source, km_source_find_column(parse, spec->columns[i],
+														   "column"));
 }
 
 /* What is run: the columns that are needed, from the bound text. */

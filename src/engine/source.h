@@ -19,7 +19,8 @@ typedef struct KmSourceSpec
 {
 	const char *text;
 	const char *model;			/* for hints; may be NULL */
-	char	  **columns;		/* NULL: chosen by the rule of the reference */
+	char	  **columns;		/* distinct names, at least one; NULL: chosen by the
+								 * rule of the reference */
 	int			ncolumns;
 	const char *weight;			/* a column; NULL: every row counts once */
 	const char *id_column;		/* NULL: none */

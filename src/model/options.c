@@ -156,6 +156,34 @@ km_options_draw_seed(void)
 	return seed & PG_INT64_MAX;
 }
 
+static void
+km_options_check_columns(const KmOptions *options)
+{
+	for (int i = 0; i < options->ncolumns; i++)
+	{
+		const char *name = options->columns[i];
+
+		if (name == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("columns must not contain NULL")));
+		if (options->id_column != NULL && strcmp(name, options->id_column) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" is the id column, which is never a feature", name)));
+		for (int other = 0; other < i; other++)
+			if (strcmp(name, options->columns[other]) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" is named more than once", name)));
+	}
+	if (options->columns != NULL && options->ncolumns == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("columns is empty"),
+				 errhint("Name at least one column, or leave it NULL to use every column that can be a feature.")));
+}
+
 void
 km_options_check(KmOptions *options)
 {
@@ -164,6 +192,7 @@ km_options_check(KmOptions *options)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("k is out of range: %d", options->k),
 				 errdetail("The number of clusters is from 1 to %d.", KM_MAX_CLUSTERS)));
+	km_options_check_columns(options);
 	if (options->max_iter < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
