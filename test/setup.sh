@@ -75,7 +75,7 @@ lab_major()
 lab_install()
 {
   local apt=(apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-  local packages=("$@") major log polite=
+  local packages=("$@") conf=/etc/postgresql-common/createcluster.d major log status=0
 
   command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] ||
     die "missing packages: ${packages[*]} (root on Debian installs them by itself)"
@@ -90,18 +90,18 @@ lab_install()
   say "installing ${packages[*]}"
 
   # a test run must not leave a system cluster behind
-  if [ ! -e /etc/postgresql-common/createcluster.d/kmeans-test.conf ]; then
-    polite=/etc/postgresql-common/createcluster.d/kmeans-test.conf
-    mkdir -p "$(dirname "$polite")"
-    echo 'create_main_cluster = false' >"$polite"
-  fi
-  if ! "${apt[@]}" install --no-install-recommends "${packages[@]}" >"$log" 2>&1 &&
-    ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${packages[@]}"; } >>"$log" 2>&1; then
-    rm -f "$polite"
+  mkdir -p "$conf"
+  echo 'create_main_cluster = false' >"$conf/kmeans-test.conf"
+  "${apt[@]}" install --no-install-recommends "${packages[@]}" >"$log" 2>&1 ||
+    { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${packages[@]}"; } >>"$log" 2>&1 ||
+    status=$?
+  rm "$conf/kmeans-test.conf"
+  rmdir "$conf" 2>/dev/null || true
+  if [ "$status" -ne 0 ]; then
     cat "$log" >&2
     die "cannot install ${packages[*]}"
   fi
-  rm -f "$polite" "$log"
+  rm -f "$log"
   hash -r
 }
 
