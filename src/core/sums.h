@@ -34,11 +34,23 @@ typedef struct KmExact
 extern void km_exact_init(KmExact *sum);
 extern void km_exact_add(KmExact *sum, double x);
 
-/* adds w * x exactly (the product is split into its two doubles) */
+/*
+ * adds w * x without rounding it (only what lies below 2^-1120 is cut off, and
+ * a product that no double can hold makes the value infinite)
+ */
 extern void km_exact_add_product(KmExact *sum, double w, double x);
 
-/* the double nearest to the sum (ties to even) */
-extern double km_exact_value(KmExact *sum);
+/* adds every one of n doubles, several at a time */
+extern void km_exact_add_many(KmExact *sum, const double *x, int n);
+
+/* adds another sum */
+extern void km_exact_merge(KmExact *sum, const KmExact *other);
+
+/* the double nearest to the sum (ties to even); Infinity beyond the range */
+extern double km_exact_value(const KmExact *sum);
+
+/* the sum divided by a weight > 0; finite even where the sum is not */
+extern double km_exact_mean(const KmExact *sum, double weight);
 
 /* add up the n sums of all participants */
 extern void km_exact_reduce(KmTeam *team, KmExact *sums, size_t n);
@@ -62,11 +74,28 @@ typedef struct KmGrid
 /*
  * largest[t] and smallest[t]: the largest and the smallest non-zero magnitude
  * of feature t over all participants (0, 0 for a feature that is zero
- * throughout).
+ * throughout), each of km_sums_addend() if there are weights.
  */
 extern KmGrid *km_grid_create(KmTeam *team, int d, const double *largest,
 							  const double *smallest);
 extern void km_grid_free(KmTeam *team, KmGrid *grid);
+
+/*
+ * Does w count as w copies, that is, is it an integer up to 2^53?  Any other
+ * weight is folded into the value: w * x must be finite.
+ */
+static inline bool
+km_sums_counts(double w)
+{
+	return w <= 0x1p53 && (double) (int64_t) w == w;
+}
+
+/* what the grid has to hold of the value x with weight w */
+static inline double
+km_sums_addend(double x, double w)
+{
+	return km_sums_counts(w) ? x : w * x;
+}
 
 typedef struct KmSums KmSums;
 
@@ -77,10 +106,13 @@ extern void km_sums_free(KmSums *sums);
 /* add (sign 1) or take away (sign -1) the vector z with weight w in cluster j */
 extern void km_sums_add(KmSums *sums, int j, const double *z, double w, int sign);
 
-/* add up the sums of all participants: afterwards everybody holds the total */
-extern void km_sums_reduce(KmSums *sums);
-
 /* out[t] = the sum of feature t in cluster j; weight: sum of weights there */
 extern void km_sums_get(KmSums *sums, int j, double *out, double *weight);
+
+/*
+ * Collective: weight[j], and mean (k x d), the sums divided by it (NaN where
+ * it is 0), over all participants.  Everybody keeps its own part.
+ */
+extern void km_sums_means(KmSums *sums, double *mean, double *weight);
 
 #endif							/* KM_SUMS_H */
