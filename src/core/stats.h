@@ -23,8 +23,15 @@ typedef struct KmStats
 	double	   *stddev;			/* d, population; exactly 0 if min = max */
 	double	   *min;			/* d, rows of weight 0 included; NaN if none */
 	double	   *max;
-	double	   *largest;		/* d: largest magnitude, see KmGrid */
-	double	   *smallest;		/* d: smallest non-zero magnitude */
+
+	/*
+	 * What km_grid_create() wants: the largest and the smallest non-zero
+	 * magnitude of km_sums_addend(), rows of weight 0 left out.  largest is
+	 * Infinity if a value times its weight overflows: such rows cannot be
+	 * summed and have to be rejected.
+	 */
+	double	   *largest;		/* d */
+	double	   *smallest;		/* d */
 } KmStats;
 
 /*
