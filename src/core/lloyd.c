@@ -1,0 +1,483 @@
+/*
+ * lloyd.c
+ *		One run of Lloyd's algorithm from given centroids.
+ *
+ * A pass labels every row with its nearest centroid and moves each centroid to
+ * the mean of its rows.  The sums of all clusters are kept from pass to pass;
+ * a row touches them only when its label changes, which after the first passes
+ * few rows do.  That is possible because the sums are exact: what was added
+ * can be taken away without a trace, and it makes no difference in which order
+ * or by which participant.  Each participant keeps the sums of its own rows;
+ * only means are computed together.
+ *
+ * The run ends
+ *	- when no label changed in a pass (strict convergence): then the centroids
+ *	  are the means of exactly these labels, and these labels belong to them;
+ *	- when the centroids moved by no more than the threshold, or after max_iter
+ *	  passes: then labels are computed once more, so that they belong to the
+ *	  final centroids.
+ *
+ * An empty cluster moves to the content farthest from its centroid, all copies
+ * of it; with m empty clusters, the m farthest distinct contents, ties by
+ * content.  As in scikit-learn this changes the centroids of the pass but not
+ * the labels, which the next pass computes anyway; so the rows are moved in the
+ * sums, the means are read, and the rows are moved back.  In the last labelling
+ * there is no update to come: there the centroid itself is moved, and labels
+ * are computed again.  Each time at least one more centroid then lies on a
+ * content of its own and stays, so that happens at most k times.
+ */
+#include "core/lloyd.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/kernel.h"
+#include "core/sort.h"
+
+typedef struct Lloyd
+{
+	KmTeam	   *team;
+	KmRows	   *rows;
+	const KmSpace *space;
+	const KmLloydParams *params;
+	int			k;
+	int			d;
+	KmKernel   *kernel;
+	KmSums	   *sums;			/* of this participant's rows, by label */
+	double	   *centroids;		/* k x d, the caller's */
+	double	   *mean;			/* k x d */
+	double	   *weight;			/* k */
+	double	   *z;				/* KM_TILE x d, rows in the space */
+} Lloyd;
+
+/*
+ * The contents farthest from their centroids, as records of d + 1 doubles:
+ * squared distance, row in the space.
+ */
+typedef struct LloydFar
+{
+	int			d;
+	size_t		wanted;			/* how many distinct ones */
+	size_t		n;
+	size_t		max;
+	double		least;			/* nearer ones need not be added */
+	double	   *data;
+} LloydFar;
+
+static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
+static void lloyd_label_rows(Lloyd *l, bool first, KmChunk *chunk, int64_t start,
+							 int n, int64_t *reassigned, KmExact *inertia);
+static double lloyd_update(Lloyd *l, bool *relocated);
+static void lloyd_finish(Lloyd *l, KmIteration *iteration);
+static int	lloyd_empty(const Lloyd *l, int *empty);
+static LloydFar *lloyd_farthest(Lloyd *l, int wanted);
+static void lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign);
+static bool lloyd_unit(const KmSpace *space, double *mean);
+static void far_add(Lloyd *l, LloydFar *far, double dist2, const double *z);
+static void far_trim(Lloyd *l, LloydFar *far);
+static int	far_find(const LloydFar *far, double dist2, const double *z);
+static void far_free(KmTeam *team, LloydFar *far);
+
+KmLloydResult
+km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
+		 const KmLloydParams *params, double *centroids, int k)
+{
+	Lloyd		l;
+	KmIteration iteration;
+	KmLloydResult result = {0, false, 0};
+	bool		strict = false;
+
+	l.team = team;
+	l.rows = rows;
+	l.space = space;
+	l.params = params;
+	l.k = k;
+	l.d = rows->d;
+	l.kernel = km_kernel_create(team, space, k);
+	l.sums = km_sums_create(team, grid, k);
+	l.centroids = centroids;
+	l.mean = km_team_alloc(team, (size_t) k * rows->d, sizeof(double));
+	l.weight = km_team_alloc(team, k, sizeof(double));
+	l.z = km_team_alloc(team, (size_t) KM_TILE * rows->d, sizeof(double));
+
+	iteration.run = params->run;
+	for (iteration.iteration = 1;; iteration.iteration++)
+	{
+		bool		relocated;
+
+		km_kernel_set(l.kernel, centroids, k);
+		lloyd_label(&l, iteration.iteration == 1, &iteration);
+		iteration.shift = lloyd_update(&l, &relocated);
+		if (params->report != NULL)
+			params->report(params->arg, &iteration);
+		if (iteration.reassigned == 0 && !relocated)
+		{
+			strict = true;
+			result.converged = true;
+			break;
+		}
+		if (iteration.shift <= params->threshold)
+		{
+			result.converged = true;
+			break;
+		}
+		if (iteration.iteration >= params->max_iter)
+			break;
+	}
+	if (!strict)
+		lloyd_finish(&l, &iteration);
+	result.n_iter = iteration.iteration;
+	result.inertia = iteration.inertia;
+
+	km_team_release(team, l.z);
+	km_team_release(team, l.weight);
+	km_team_release(team, l.mean);
+	km_sums_free(l.sums);
+	km_kernel_free(l.kernel);
+	return result;
+}
+
+/* labels for the kernel's centroids, and the sums that go with them */
+static void
+lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
+{
+	KmExact		inertia;
+	int64_t		reassigned = 0;
+
+	km_exact_init(&inertia);
+	for (int c = 0; c < l->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(l->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+			lloyd_label_rows(l, first, chunk, start,
+							 (int) (chunk->nrows - start < KM_TILE ?
+									chunk->nrows - start : KM_TILE),
+							 &reassigned, &inertia);
+	}
+	km_team_add(l->team, &reassigned, 1);
+	km_exact_reduce(l->team, &inertia, 1);
+	iteration->reassigned = reassigned;
+	iteration->inertia = km_exact_value(&inertia);
+}
+
+static void
+lloyd_label_rows(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
+				 int64_t *reassigned, KmExact *inertia)
+{
+	const double *values = chunk->values + start * l->d;
+	const double *weight = chunk->weight != NULL ? chunk->weight + start : NULL;
+	const double *z = values;
+	int32_t    *label = chunk->label + start;
+	int32_t		nearest[KM_TILE];
+	double		dist2[KM_TILE];
+
+	if (km_space_identity(l->space))
+		km_kernel_assign(l->kernel, values, n, nearest, dist2, NULL);
+	else
+	{
+		km_kernel_assign(l->kernel, values, n, nearest, dist2, l->z);
+		z = l->z;
+	}
+	if (weight == NULL)
+		km_exact_add_many(inertia, dist2, n);
+	for (int i = 0; i < n; i++)
+	{
+		double		w = weight != NULL ? weight[i] : 1;
+
+		if (weight != NULL)
+			km_exact_add_product(inertia, w, dist2[i]);
+		if (!first && label[i] == nearest[i])
+			continue;
+		if (!first)
+			km_sums_add(l->sums, label[i], z + (size_t) i * l->d, w, -1);
+		km_sums_add(l->sums, nearest[i], z + (size_t) i * l->d, w, 1);
+		label[i] = nearest[i];
+		(*reassigned)++;
+	}
+}
+
+/*
+ * Move the centroids to the means, empty clusters to far rows.  Returns the
+ * sum of the squared movements.
+ */
+static double
+lloyd_update(Lloyd *l, bool *relocated)
+{
+	double		shift = 0;
+	int			nempty;
+
+	*relocated = false;
+	km_sums_means(l->sums, l->mean, l->weight);
+	nempty = lloyd_empty(l, NULL);
+	if (nempty > 0)
+	{
+		int		   *empty = km_team_alloc(l->team, nempty, sizeof(int));
+		LloydFar   *far = lloyd_farthest(l, nempty);
+
+		lloyd_empty(l, empty);
+		if (far->n > 0)
+		{
+			*relocated = true;
+			lloyd_move(l, far, empty, 1);
+			km_sums_means(l->sums, l->mean, l->weight);
+			lloyd_move(l, far, empty, -1);
+		}
+		far_free(l->team, far);
+		km_team_release(l->team, empty);
+	}
+
+	for (int j = 0; j < l->k; j++)
+	{
+		double	   *mean = l->mean + (size_t) j * l->d;
+		double	   *centroid = l->centroids + (size_t) j * l->d;
+
+		/* without rows, or for cosine without a direction: stay */
+		if (!(l->weight[j] > 0) || !lloyd_unit(l->space, mean))
+			continue;
+		shift += km_kernel_dist2(mean, centroid, l->d);
+		memcpy(centroid, mean, l->d * sizeof(double));
+		if (j % 64 == 0)
+			km_team_check(l->team);
+	}
+	return shift;
+}
+
+/* labels that belong to the final centroids, none of them empty */
+static void
+lloyd_finish(Lloyd *l, KmIteration *iteration)
+{
+	int		   *empty = km_team_alloc(l->team, l->k, sizeof(int));
+	bool		moved = true;
+
+	for (int round = 0; moved && round <= l->k; round++)
+	{
+		int64_t		reassigned = iteration->reassigned;
+		int			nempty;
+
+		moved = false;
+		km_kernel_set(l->kernel, l->centroids, l->k);
+		lloyd_label(l, false, iteration);
+		iteration->reassigned = reassigned;
+		km_sums_means(l->sums, l->mean, l->weight);
+		nempty = lloyd_empty(l, empty);
+		if (nempty > 0)
+		{
+			LloydFar   *far = lloyd_farthest(l, nempty);
+
+			for (size_t e = 0; e < far->n; e++)
+				memcpy(l->centroids + (size_t) empty[e] * l->d,
+					   far->data + e * ((size_t) l->d + 1) + 1,
+					   l->d * sizeof(double));
+			moved = far->n > 0;
+			far_free(l->team, far);
+		}
+	}
+	km_team_release(l->team, empty);
+	if (l->params->report != NULL)
+		l->params->report(l->params->arg, iteration);
+}
+
+/* the clusters without weight: how many, and, if asked for, which */
+static int
+lloyd_empty(const Lloyd *l, int *empty)
+{
+	int			n = 0;
+
+	for (int j = 0; j < l->k; j++)
+	{
+		if (l->weight[j] > 0)
+			continue;
+		if (empty != NULL)
+			empty[n] = j;
+		n++;
+	}
+	return n;
+}
+
+/* for cosine: to length 1; false if it has none */
+static bool
+lloyd_unit(const KmSpace *space, double *mean)
+{
+	KmSpace		unit = {space->d, NULL, NULL, space->unit};
+
+	return km_space_row(&unit, mean, mean);
+}
+
+/* ---- Relocation ---- */
+
+/*
+ * The `wanted` farthest distinct contents of all participants that have weight
+ * and are not at their centroid; fewer if there are not as many.  The kernel
+ * still holds the centroids that the labels belong to.
+ */
+static LloydFar *
+lloyd_farthest(Lloyd *l, int wanted)
+{
+	LloydFar   *far = km_team_alloc(l->team, 1, sizeof(LloydFar));
+	size_t		record = (size_t) l->d + 1;
+
+	far->d = l->d;
+	far->wanted = wanted;
+	far->n = 0;
+	far->least = 0;
+	far->max = 2 * (size_t) wanted + 64;
+	far->data = km_team_alloc(l->team, far->max, record * sizeof(double));
+	for (int c = 0; c < l->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(l->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		{
+			int			n = (int) (chunk->nrows - start < KM_TILE ?
+								   chunk->nrows - start : KM_TILE);
+			int32_t		label[KM_TILE];
+			double		dist2[KM_TILE];
+
+			km_kernel_assign(l->kernel, chunk->values + start * l->d, n, label,
+							 dist2, l->z);
+			for (int i = 0; i < n; i++)
+				if ((chunk->weight == NULL || chunk->weight[start + i] > 0) &&
+					!km_space_same_place(l->space, dist2[i]))
+					far_add(l, far, dist2[i], l->z + (size_t) i * l->d);
+		}
+	}
+	far_trim(l, far);
+	if (l->team->size > 1)
+	{
+		size_t		total;
+		double	   *data = l->team->gather(l->team->arg, far->data,
+										   far->n * record * sizeof(double),
+										   &total);
+
+		km_team_release(l->team, far->data);
+		far->data = data;
+		far->n = total / (record * sizeof(double));
+		far->max = far->n;
+		far_trim(l, far);
+	}
+	return far;
+}
+
+/*
+ * Move the rows of the far contents from their clusters to the empty ones, or
+ * (sign -1) back.
+ */
+static void
+lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
+{
+	for (int c = 0; c < l->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(l->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		{
+			int			n = (int) (chunk->nrows - start < KM_TILE ?
+								   chunk->nrows - start : KM_TILE);
+			int32_t		label[KM_TILE];
+			double		dist2[KM_TILE];
+
+			km_kernel_assign(l->kernel, chunk->values + start * l->d, n, label,
+							 dist2, l->z);
+			for (int i = 0; i < n; i++)
+			{
+				const double *z = l->z + (size_t) i * l->d;
+				int			e = far_find(far, dist2[i], z);
+				double		w = chunk->weight != NULL ? chunk->weight[start + i] : 1;
+
+				if (e < 0)
+					continue;
+				km_sums_add(l->sums, label[i], z, w, -sign);
+				km_sums_add(l->sums, empty[e], z, w, sign);
+			}
+		}
+	}
+}
+
+/* farthest first, then by content */
+static int
+far_compare(const double *a, const double *b, const void *arg)
+{
+	if (a[0] != b[0])
+		return a[0] > b[0] ? -1 : 1;
+	return km_sort_compare(a + 1, b + 1, *(const int *) arg);
+}
+
+static void
+far_add(Lloyd *l, LloydFar *far, double dist2, const double *z)
+{
+	double	   *record;
+
+	if (far->n == far->max)
+		far_trim(l, far);
+	if (dist2 < far->least)
+		return;
+	record = far->data + far->n * ((size_t) far->d + 1);
+	record[0] = dist2;
+	memcpy(record + 1, z, far->d * sizeof(double));
+	far->n++;
+}
+
+/* sort, drop copies, keep the wanted ones */
+static void
+far_trim(Lloyd *l, LloydFar *far)
+{
+	size_t		record = (size_t) far->d + 1;
+	double	  **order = km_team_alloc(l->team, far->n, sizeof(double *));
+	double	   *data = km_team_alloc(l->team, far->max, record * sizeof(double));
+	size_t		n = 0;
+
+	for (size_t i = 0; i < far->n; i++)
+		order[i] = far->data + i * record;
+	km_sort_rows(l->team, order, far->n, far_compare, &far->d);
+	for (size_t i = 0; i < far->n && n < far->wanted; i++)
+	{
+		if (i > 0 && far_compare(order[i - 1], order[i], &far->d) == 0)
+			continue;
+		memcpy(data + n * record, order[i], record * sizeof(double));
+		n++;
+	}
+	km_team_release(l->team, far->data);
+	km_team_release(l->team, order);
+	far->data = data;
+	far->n = n;
+	if (n == far->wanted)
+		far->least = data[(n - 1) * record];
+}
+
+/* the place of a content among the far ones, or -1 */
+static int
+far_find(const LloydFar *far, double dist2, const double *z)
+{
+	size_t		record = (size_t) far->d + 1;
+	size_t		low = 0;
+	size_t		high = far->n;
+
+	if (dist2 < far->data[(far->n - 1) * record])
+		return -1;				/* most rows */
+	while (low < high)
+	{
+		size_t		middle = (low + high) / 2;
+		const double *other = far->data + middle * record;
+		int			order;
+
+		if (other[0] != dist2)
+			order = other[0] > dist2 ? -1 : 1;
+		else
+			order = km_sort_compare(other + 1, z, far->d);
+		if (order == 0)
+			return (int) middle;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return -1;
+}
+
+static void
+far_free(KmTeam *team, LloydFar *far)
+{
+	km_team_release(team, far->data);
+	km_team_release(team, far);
+}
