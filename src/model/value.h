@@ -94,10 +94,13 @@ extern KmModel *km_model_from_json(const char *json);
 extern char *km_model_validate(const KmModel *model);
 
 /*
- * The same for the three counts alone, for whoever has to allocate by them
- * before there is a model.
+ * Its parts, for whoever cannot build a model before some of them hold: the
+ * three counts; the columns' kinds and numbers of features; and everything
+ * else that code which uses a model relies on, but for names.
  */
 extern char *km_model_validate_counts(int64 k, int64 d, int64 ncolumns);
+extern char *km_model_validate_columns(const KmModel *model);
+extern char *km_model_validate_values(const KmModel *model);
 
 /* index of the cluster with this id, or -1 */
 extern int	km_model_find_cluster(const KmModel *model, int32 id);
