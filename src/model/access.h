@@ -1,6 +1,9 @@
 /*
  * access.h
  *		Who may do what with a model.
+ *
+ * A model belongs to a role and its members; they, and superusers, may do
+ * everything.  Grantees may read it and predict with it.
  */
 #ifndef KM_ACCESS_H
 #define KM_ACCESS_H
@@ -18,5 +21,8 @@ extern bool km_access_may_read(Oid owner, const Oid *grantees, int ngrantees);
 
 /* 42501 with the hint to ask the owner for kmeans_grant */
 extern void km_access_denied(const char *model, Oid owner) pg_attribute_noreturn();
+
+/* 42501 for those who may read the model, but not change it */
+extern void km_access_not_owner(const char *model, Oid owner) pg_attribute_noreturn();
 
 #endif							/* KM_ACCESS_H */

@@ -4,9 +4,10 @@
  *
  * The only reader and writer of the catalog tables.  Every function checks the
  * rights of the current user itself and then opens the tables directly.
- * Readers use the active snapshot.  Writers lock the model first
- * (LockDatabaseObject on kmeans_catalog and the model's id; a name that does
- * not exist yet by its hash), then look with a fresh snapshot.  What is read
+ * Readers use the active snapshot.  Writers lock the name first
+ * (LockDatabaseObject on kmeans_catalog and the name's hash), whether the model
+ * exists yet or not, then look with a fresh snapshot: while a name is locked
+ * nobody else can create, change, rename or drop what it means.  What is read
  * is validated before use: an edited dump is input like any other.
  *
  * A model argument is a name, or name@version; without a version the promoted
@@ -37,13 +38,15 @@ typedef struct KmModelRef
 	int			version;		/* as asked for, or the promoted one */
 	int			promoted;
 	bool		explicit_version;	/* the name said @version */
+	bool		locked;			/* found by a writer: read what is newest, not
+								 * what the active snapshot shows */
+	int64		revision;		/* number of changes to the model so far */
 } KmModelRef;
 
 /* What is stored of a version besides the KmModel. */
 typedef struct KmVersionInfo
 {
 	char	   *source;			/* NULL: not stored */
-	char	  **column_names;	/* as fitted; model->ncolumns of them */
 	char	   *id_column;		/* NULL: none */
 	char	   *weight;			/* NULL: none */
 	double		elapsed_ms;
@@ -54,11 +57,47 @@ typedef struct KmVersionInfo
 	int			best_run;
 } KmVersionInfo;
 
-/* Split "name@version" and check the name: 22023, 22004. */
+/* What the views kmeans_models and kmeans_versions show. */
+typedef struct KmListedVersion
+{
+	int			version;
+	int			k;
+	int			d;
+	int64		n_rows;
+	int64		n_skipped;
+	double		inertia;
+	double		total_ss;
+	int			n_iter;
+	bool		converged;
+	int64		seed;
+	char	   *metric;
+	char	   *scale;			/* the word of the fit; NULL if not recorded */
+	char	   *source;			/* NULL: not stored */
+	Datum		columns;		/* text[] */
+	char	   *id_column;		/* NULL: none */
+	Datum		options;		/* jsonb */
+	double		elapsed_ms;
+	TimestampTz fitted_at;
+	Oid			fitted_by;
+} KmListedVersion;
+
+typedef struct KmListedModel
+{
+	KmModelRef	ref;			/* version is the promoted one */
+	int			ngrantees;
+	Oid		   *grantees;		/* InvalidOid: public */
+	int			nversions;
+	KmListedVersion *versions;	/* ascending */
+} KmListedModel;
+
+/* Split "name@version"; version 0: none given.  Checks the name: 22023. */
 extern void km_registry_parse_name(const char *text, char **name, int *version);
 
-/* Check the name of a model to be created: 22023 for @, too short, too long. */
+/* A name without version: 22023 for @, too short, too long. */
 extern void km_registry_check_new_name(const char *name);
+
+/* 42710, with the hint that replace and kmeans_refresh add versions */
+extern void km_registry_refuse_existing(const char *name) pg_attribute_noreturn();
 
 /*
  * Find a model and check the right.  Missing model: 42704 with a hint of close
@@ -68,8 +107,25 @@ extern void km_registry_check_new_name(const char *name);
  */
 extern KmModelRef *km_registry_find(const char *text, KmRight right, bool missing_ok);
 
-/* Load the version that ref points to, with its info (info may be NULL). */
+/*
+ * Load the version that ref points to, with its info (info may be NULL), into
+ * the current context.  XX001 if what is stored does not make a model.
+ */
 extern KmModel *km_registry_load(const KmModelRef *ref, KmVersionInfo *info);
+
+/*
+ * The iterations of the version's fit, of all runs, and which run became the
+ * model.  A version that was saved rather than fitted has none.
+ */
+extern KmIterationLog *km_registry_iterations(const KmModelRef *ref, int *n,
+											  int *best_run);
+
+/*
+ * Visit all models that the current user may read.  What is passed lives only
+ * during the visit.
+ */
+extern void km_registry_list(void (*visit) (void *arg, const KmListedModel *model),
+							 void *arg);
 
 /* The highest cluster id that any version of the model ever used, or -1. */
 extern int32 km_registry_max_cluster(const KmModelRef *ref);
@@ -81,6 +137,12 @@ extern int32 km_registry_max_cluster(const KmModelRef *ref);
 extern KmModelRef *km_registry_lock(const char *name);
 
 /*
+ * The same for name or name@version of a model that has to exist: 42704,
+ * unless missing_ok (then NULL).
+ */
+extern KmModelRef *km_registry_lock_existing(const char *text, bool missing_ok);
+
+/*
  * Store a model under a name that km_registry_lock() has locked: as version 1
  * of a new model (ref NULL), or as the next version of an old one, promoted
  * if asked.  Returns the version.
@@ -89,15 +151,21 @@ extern int	km_registry_store(const char *name, const KmModelRef *ref,
 							  const KmModel *model, const KmVersionInfo *info,
 							  bool promote);
 
-/* Each locks the model, checks KM_RIGHT_OWN, changes and invalidates caches. */
+/*
+ * Each locks the model, checks KM_RIGHT_OWN, changes and invalidates caches.
+ * drop tells whether there was a model.  label NULL removes the label; an
+ * unknown cluster is 22023 with those there are.
+ */
 extern bool km_registry_drop(const char *name, bool missing_ok);
 extern void km_registry_rename(const char *name, const char *new_name);
 extern void km_registry_set_label(const char *text, int32 cluster, const char *label);
 
 /*
- * A number that changes whenever any model, label, grant or role membership
- * may have changed: a cached model is good while it, and the user, stay the
- * same.
+ * A number that changes whenever what a name means, to the current user and
+ * under the active snapshot, may have changed: any model, label, grant or role
+ * membership, or a snapshot other than one that showed an outdated model.  A
+ * cached model is good while it, and the user, stay the same.  Read it before
+ * km_registry_find(): a change that arrives during the load must count.
  */
 extern uint64 km_registry_generation(void);
 

@@ -1,0 +1,541 @@
+/*
+ * registry.c
+ *		The catalog: finding, locking and listing models.
+ *
+ * registry_read.c loads what was found, registry_write.c changes it.
+ *
+ * Names and rights.  A reader's name is looked up under the active snapshot,
+ * so a statement, or a REPEATABLE READ transaction, sees one state of a model
+ * throughout.  Everything about rights is read under the same snapshot; role
+ * memberships are always current.
+ *
+ * Outdated reads.  Callers cache models across statements, and compare
+ * km_registry_generation() to know when to look again.  The invalidation
+ * behind it may arrive while the active snapshot still shows the state before
+ * the change; a model loaded then would be cached under the new generation and
+ * outlive its transaction.  So each lookup compares the model's revision with
+ * the newest one, and while it lags behind the generation is mixed with the
+ * snapshot, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "model/access.h"
+#include "model/catalog.h"
+#include "model/registry.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#define MAX_NAME 63
+#define MAX_CLOSE_NAMES 3
+
+/* a name close to one that does not exist */
+typedef struct KmCloseName
+{
+	char	   *name;
+	int			distance;
+} KmCloseName;
+
+/* the current transaction has read a model that has been changed since */
+static bool behind = false;
+
+static void check_length(const char *name, const char *whole);
+static void invalid_name(const char *text, const char *detail) pg_attribute_noreturn();
+static KmModelRef *look_up(const char *name, Snapshot snapshot);
+static void fill_ref(KmModelRef *ref, const KmScan *scan);
+static void note_if_behind(const KmModelRef *ref);
+static void check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot);
+static bool may_read(int64 model_id, Oid owner, Snapshot snapshot);
+static Oid *get_grantees(int64 model_id, Snapshot snapshot, int *n);
+static void settle_version(KmModelRef *ref, int version, Snapshot snapshot);
+static void missing_version(const KmModelRef *ref, int version,
+							Snapshot snapshot) pg_attribute_noreturn();
+static void missing_model(const char *name, Snapshot snapshot) pg_attribute_noreturn();
+static char *close_names(const char *name, Snapshot snapshot);
+static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
+static void list_version(KmListedVersion *listed, const KmScan *scan);
+static char *recorded_scale(Datum options);
+static void transaction_ended(XactEvent event, void *arg);
+
+/* ---- Names ---- */
+
+void
+km_registry_parse_name(const char *text, char **name, int *version)
+{
+	const char *at = strchr(text, '@');
+	const char *digits;
+	char	   *end;
+	long		number;
+
+	*version = 0;
+	*name = at == NULL ? pstrdup(text) : pnstrdup(text, at - text);
+	check_length(*name, text);
+	if (at == NULL)
+		return;
+
+	digits = at + 1;
+	errno = 0;
+	number = strtol(digits, &end, 10);
+	if (!isdigit((unsigned char) digits[0]) || *end != '\0' || errno != 0 ||
+		number < 1 || number > PG_INT32_MAX)
+		invalid_name(text, "The part after \"@\" is the number of a version, from 1.");
+	*version = (int) number;
+}
+
+void
+km_registry_check_new_name(const char *name)
+{
+	check_length(name, name);
+	if (strchr(name, '@') != NULL)
+		invalid_name(name, "\"@\" separates a name from a version, which cannot be given here.");
+}
+
+static void
+check_length(const char *name, const char *whole)
+{
+	size_t		length = strlen(name);
+
+	if (length < 1 || length > MAX_NAME)
+		invalid_name(whole, psprintf("A name has 1 to %d bytes, this one has %zu.",
+									 MAX_NAME, length));
+}
+
+static void
+invalid_name(const char *text, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid model name \"%s\"", text),
+			 errdetail("%s", detail)));
+}
+
+void
+km_registry_refuse_existing(const char *name)
+{
+	km_catalog_refuse_name(name,
+						   "Use replace => true to add a version, or kmeans_refresh.");
+}
+
+/* ---- Finding ---- */
+
+KmModelRef *
+km_registry_find(const char *text, KmRight right, bool missing_ok)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	char	   *name;
+	int			version;
+	KmModelRef *ref;
+
+	km_registry_parse_name(text, &name, &version);
+	ref = look_up(name, snapshot);
+	if (ref == NULL)
+	{
+		if (missing_ok)
+			return NULL;
+		missing_model(name, snapshot);
+	}
+	note_if_behind(ref);
+	check_right(ref, right, snapshot);
+	settle_version(ref, version, snapshot);
+	return ref;
+}
+
+static KmModelRef *
+look_up(const char *name, Snapshot snapshot)
+{
+	KmScan	   *scan = km_scan_begin_name(name, snapshot, false);
+	KmModelRef *ref = NULL;
+
+	if (km_scan_next(scan))
+	{
+		ref = palloc0(sizeof(KmModelRef));
+		fill_ref(ref, scan);
+	}
+	km_scan_end(scan);
+	return ref;
+}
+
+static void
+fill_ref(KmModelRef *ref, const KmScan *scan)
+{
+	ref->model_id = DatumGetInt64(km_scan_value(scan, KM_CATALOG_MODEL_ID));
+	ref->name = km_scan_text(scan, KM_CATALOG_NAME);
+	ref->owner = DatumGetObjectId(km_scan_value(scan, KM_CATALOG_OWNER));
+	ref->promoted = DatumGetInt32(km_scan_value(scan, KM_CATALOG_PROMOTED));
+	ref->version = ref->promoted;
+	ref->explicit_version = false;
+	ref->locked = false;
+	ref->revision = DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION));
+}
+
+/*
+ * Parallel workers and their leader cannot take a new snapshot: they count as
+ * behind, which costs the next transaction one more lookup.
+ */
+static void
+note_if_behind(const KmModelRef *ref)
+{
+	Snapshot	latest;
+	KmModelRef *newest;
+
+	if (behind)
+		return;
+	if (IsInParallelMode())
+	{
+		behind = true;
+		return;
+	}
+
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	newest = look_up(ref->name, latest);
+	UnregisterSnapshot(latest);
+	behind = newest == NULL || newest->model_id != ref->model_id ||
+		newest->revision != ref->revision;
+}
+
+static void
+check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot)
+{
+	if (km_access_is_owner(ref->owner))
+		return;
+	if (!may_read(ref->model_id, ref->owner, snapshot))
+		km_access_denied(ref->name, ref->owner);
+	if (right == KM_RIGHT_OWN)
+		km_access_not_owner(ref->name, ref->owner);
+}
+
+static bool
+may_read(int64 model_id, Oid owner, Snapshot snapshot)
+{
+	int			n;
+	Oid		   *grantees = get_grantees(model_id, snapshot, &n);
+
+	return km_access_may_read(owner, grantees, n);
+}
+
+static Oid *
+get_grantees(int64 model_id, Snapshot snapshot, int *n)
+{
+	KmScan	   *scan = km_scan_begin(KM_TABLE_PRIVILEGE, snapshot, false,
+									 1, model_id, 0, 0);
+	int			room = 8;
+	Oid		   *grantees = palloc(room * sizeof(Oid));
+
+	*n = 0;
+	while (km_scan_next(scan))
+	{
+		if (*n == room)
+		{
+			room *= 2;
+			grantees = repalloc(grantees, mul_size(room, sizeof(Oid)));
+		}
+		grantees[(*n)++] = DatumGetObjectId(km_scan_value(scan, KM_PRIVILEGE_GRANTEE));
+	}
+	km_scan_end(scan);
+	return grantees;
+}
+
+/* Point ref to the version asked for; 0: leave it at the promoted one. */
+static void
+settle_version(KmModelRef *ref, int version, Snapshot snapshot)
+{
+	KmScan	   *scan;
+	bool		found;
+
+	if (version == 0)
+		return;
+	scan = km_scan_begin(KM_TABLE_VERSION, snapshot, false,
+						 2, ref->model_id, version, 0);
+	found = km_scan_next(scan);
+	km_scan_end(scan);
+	if (!found)
+		missing_version(ref, version, snapshot);
+	ref->version = version;
+	ref->explicit_version = true;
+}
+
+static void
+missing_version(const KmModelRef *ref, int version, Snapshot snapshot)
+{
+	KmScan	   *scan = km_scan_begin(KM_TABLE_VERSION, snapshot, false,
+									 1, ref->model_id, 0, 0);
+	StringInfoData versions;
+
+	initStringInfo(&versions);
+	while (km_scan_next(scan))
+		appendStringInfo(&versions, "%s%d", versions.len > 0 ? ", " : "",
+						 DatumGetInt32(km_scan_value(scan, KM_VERSION_VERSION)));
+	km_scan_end(scan);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("version %d of model \"%s\" does not exist", version, ref->name),
+			 errdetail("Its versions are %s; version %d is promoted.",
+					   versions.data, ref->promoted)));
+}
+
+static void
+missing_model(const char *name, Snapshot snapshot)
+{
+	char	   *close = close_names(name, snapshot);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" does not exist", name),
+			 close != NULL ?
+			 errhint("Perhaps you mean %s.", close) :
+			 errhint("The view kmeans_models shows the models you may use.")));
+}
+
+/*
+ * The few names that a slip of the keyboard may have turned into this one, of
+ * models that the user may read, closest first; NULL if there are none.
+ */
+static char *
+close_names(const char *name, Snapshot snapshot)
+{
+	int			length = strlen(name);
+	int			farthest = Min(3, length / 2);
+	KmCloseName best[MAX_CLOSE_NAMES + 1];
+	int			n = 0;
+	KmScan	   *scan = km_scan_begin(KM_TABLE_CATALOG, snapshot, false, 0, 0, 0, 0);
+	StringInfoData list;
+
+	while (km_scan_next(scan))
+	{
+		char	   *other = km_scan_text(scan, KM_CATALOG_NAME);
+		int			distance;
+		int			at;
+
+		CHECK_FOR_INTERRUPTS();
+		distance = varstr_levenshtein_less_equal(name, length, other, strlen(other),
+												 1, 1, 1, farthest, true);
+		if (distance > farthest ||
+			!may_read(DatumGetInt64(km_scan_value(scan, KM_CATALOG_MODEL_ID)),
+					  DatumGetObjectId(km_scan_value(scan, KM_CATALOG_OWNER)), snapshot))
+			continue;
+		for (at = n; at > 0 && best[at - 1].distance > distance; at--)
+			best[at] = best[at - 1];
+		best[at].name = other;
+		best[at].distance = distance;
+		n = Min(n + 1, MAX_CLOSE_NAMES);
+	}
+	km_scan_end(scan);
+
+	initStringInfo(&list);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&list, "%s\"%s\"",
+						 i == 0 ? "" : i < n - 1 ? ", " : " or ", best[i].name);
+	return n > 0 ? list.data : NULL;
+}
+
+/* ---- Locking ---- */
+
+KmModelRef *
+km_registry_lock(const char *name)
+{
+	Snapshot	latest;
+	KmModelRef *ref;
+
+	km_registry_check_new_name(name);
+	km_catalog_lock_name(name);
+
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	ref = look_up(name, latest);
+	if (ref != NULL)
+	{
+		ref->locked = true;
+		check_right(ref, KM_RIGHT_OWN, latest);
+	}
+	UnregisterSnapshot(latest);
+	return ref;
+}
+
+KmModelRef *
+km_registry_lock_existing(const char *text, bool missing_ok)
+{
+	char	   *name;
+	int			version;
+	KmModelRef *ref;
+	Snapshot	latest;
+
+	km_registry_parse_name(text, &name, &version);
+	ref = km_registry_lock(name);
+	if (ref == NULL && missing_ok)
+		return NULL;
+
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	if (ref == NULL)
+		missing_model(name, latest);
+	settle_version(ref, version, latest);
+	UnregisterSnapshot(latest);
+	return ref;
+}
+
+/* ---- Listing ---- */
+
+/*
+ * A merge of models and versions, both in the order of model_id: one pass over
+ * each table however many models there are.
+ */
+void
+km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *arg)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext cxt = AllocSetContextCreate(caller, "kmeans model list",
+											  ALLOCSET_DEFAULT_SIZES);
+	KmScan	   *models = km_scan_begin(KM_TABLE_CATALOG, snapshot, false, 0, 0, 0, 0);
+	KmScan	   *versions = km_scan_begin(KM_TABLE_VERSION, snapshot, false, 0, 0, 0, 0);
+	bool		more = km_scan_next(versions);
+
+	while (km_scan_next(models))
+	{
+		KmListedModel model = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(cxt);
+		fill_ref(&model.ref, models);
+		model.grantees = get_grantees(model.ref.model_id, snapshot, &model.ngrantees);
+		if (km_access_may_read(model.ref.owner, model.grantees, model.ngrantees))
+		{
+			list_versions(&model, versions, &more);
+			visit(arg, &model);
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(cxt);
+	}
+	km_scan_end(versions);
+	km_scan_end(models);
+	MemoryContextDelete(cxt);
+}
+
+/*
+ * Collect the versions of the model, skipping those of models before it.
+ * *more: the scan stands on a row that was not used yet.
+ */
+static void
+list_versions(KmListedModel *model, KmScan *scan, bool *more)
+{
+	int			room = 4;
+
+	model->versions = palloc(room * sizeof(KmListedVersion));
+	for (; *more; *more = km_scan_next(scan))
+	{
+		int64		model_id = DatumGetInt64(km_scan_value(scan, KM_VERSION_MODEL_ID));
+
+		if (model_id > model->ref.model_id)
+			break;
+		if (model_id < model->ref.model_id)
+			continue;
+		if (model->nversions == room)
+		{
+			room *= 2;
+			model->versions = repalloc(model->versions,
+									   mul_size(room, sizeof(KmListedVersion)));
+		}
+		list_version(&model->versions[model->nversions++], scan);
+	}
+}
+
+static void
+list_version(KmListedVersion *listed, const KmScan *scan)
+{
+	ArrayType  *features = DatumGetArrayTypeP(km_scan_value(scan, KM_VERSION_FEATURES));
+
+	listed->version = DatumGetInt32(km_scan_value(scan, KM_VERSION_VERSION));
+	listed->k = DatumGetInt32(km_scan_value(scan, KM_VERSION_K));
+	listed->d = ArrayGetNItems(ARR_NDIM(features), ARR_DIMS(features));
+	listed->n_rows = DatumGetInt64(km_scan_value(scan, KM_VERSION_N_ROWS));
+	listed->n_skipped = DatumGetInt64(km_scan_value(scan, KM_VERSION_N_SKIPPED));
+	listed->inertia = DatumGetFloat8(km_scan_value(scan, KM_VERSION_INERTIA));
+	listed->total_ss = DatumGetFloat8(km_scan_value(scan, KM_VERSION_TOTAL_SS));
+	listed->n_iter = DatumGetInt32(km_scan_value(scan, KM_VERSION_N_ITER));
+	listed->converged = DatumGetBool(km_scan_value(scan, KM_VERSION_CONVERGED));
+	listed->seed = DatumGetInt64(km_scan_value(scan, KM_VERSION_SEED));
+	listed->metric = km_scan_text(scan, KM_VERSION_METRIC);
+	listed->source = km_scan_text(scan, KM_VERSION_SOURCE);
+	listed->columns = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_NAMES)));
+	listed->id_column = km_scan_text(scan, KM_VERSION_ID_COLUMN);
+	listed->options = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_OPTIONS)));
+	listed->scale = recorded_scale(listed->options);
+	listed->elapsed_ms = DatumGetFloat8(km_scan_value(scan, KM_VERSION_ELAPSED_MS));
+	listed->fitted_at = DatumGetTimestampTz(km_scan_value(scan, KM_VERSION_FITTED_AT));
+	listed->fitted_by = DatumGetObjectId(km_scan_value(scan, KM_VERSION_FITTED_BY));
+}
+
+static char *
+recorded_scale(Datum options)
+{
+	Jsonb	   *object = DatumGetJsonbP(options);
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(object) ||
+		getKeyJsonValueFromContainer(&object->root, "scale", 5, &value) == NULL ||
+		value.type != jbvString)
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+/* ---- Generation ---- */
+
+uint64
+km_registry_generation(void)
+{
+	uint64		generation = km_catalog_generation();
+	Snapshot	snapshot;
+	uint32		identity[5];
+
+	if (!behind)
+		return generation;
+
+	/*
+	 * No two snapshots of a transaction that show different models agree in
+	 * all of these: another transaction that has ended in between has left xip
+	 * or raised xmax, and our own changes raise curcid.
+	 */
+	snapshot = GetActiveSnapshot();
+	identity[0] = snapshot->xmin;
+	identity[1] = snapshot->xmax;
+	identity[2] = snapshot->xcnt;
+	identity[3] = snapshot->subxcnt;
+	identity[4] = snapshot->curcid;
+	return hash_bytes_extended((const unsigned char *) identity,
+							   sizeof(identity), generation);
+}
+
+void
+km_registry_init(void)
+{
+	km_catalog_init();
+	RegisterXactCallback(transaction_ended, NULL);
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (!behind)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			behind = false;
+			km_catalog_bump();
+			break;
+		default:
+			break;
+	}
+}
