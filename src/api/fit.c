@@ -1,0 +1,440 @@
+/*
+ * fit.c
+ *		kmeans_fit, kmeans_save, kmeans_get.
+ *
+ * A fit locks the name of its model first, so that of two fits of one model
+ * the second waits instead of working in vain; then it reads the source, fits,
+ * tells the user what is worth knowing, and stores the model.  Until the last
+ * step nothing is written.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "api/args.h"
+#include "engine/driver.h"
+#include "engine/source.h"
+#include "model/fitted.h"
+#include "model/options.h"
+#include "model/registry.h"
+#include "model/renew.h"
+
+PG_FUNCTION_INFO_V1(kmeans_fit);
+PG_FUNCTION_INFO_V1(kmeans_save);
+PG_FUNCTION_INFO_V1(kmeans_get);
+
+/* One call of kmeans_fit. */
+typedef struct KmFitCall
+{
+	char	   *name;
+	char	   *source_text;
+	KmOptions	options;
+	bool		replace;
+	bool		verbose;
+	instr_time	start;
+	KmModelRef *ref;			/* the model as it is, or NULL */
+	KmModel    *old;			/* its promoted version, or NULL */
+	KmSource   *source;
+	KmLoad		load;
+	char	  **features;
+	int			nfeatures;
+	KmModel    *model;			/* the result */
+	KmFit	   *fit;
+} KmFitCall;
+
+/* ---- Arguments ---- */
+
+static char **
+km_fit_text_array(ArrayType *array, int *n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	char	  **result;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("columns must be a one-dimensional array")));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, n);
+	result = palloc(mul_size(Max(*n, 1), sizeof(char *)));
+	for (int i = 0; i < *n; i++)
+		result[i] = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
+	return result;
+}
+
+static void
+km_fit_init_centroids(KmOptions *options, ArrayType *array)
+{
+	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
+	if (ARR_NDIM(array) != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("init_centroids has %d dimensions", ARR_NDIM(array)),
+				 errdetail("It is an array of k x features numbers, in original units.")));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("init_centroids must not contain NULL")));
+	options->init_k = ARR_DIMS(array)[0];
+	options->init_d = ARR_DIMS(array)[1];
+	options->init_centroids = palloc(mul_size(n, sizeof(double)));
+	memcpy(options->init_centroids, ARR_DATA_PTR(array), n * sizeof(double));
+	for (int i = 0; i < n; i++)
+		if (!isfinite(options->init_centroids[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("init_centroids contains %g", options->init_centroids[i])));
+}
+
+static void
+km_fit_arguments(FunctionCallInfo fcinfo, KmFitCall *call)
+{
+	KmOptions  *options = &call->options;
+
+	call->name = km_args_text(fcinfo, 0, "model");
+	call->source_text = km_args_text(fcinfo, 1, "source");
+	km_options_init(options);
+	if (!PG_ARGISNULL(2))
+		options->columns = km_fit_text_array(PG_GETARG_ARRAYTYPE_P(2),
+											 &options->ncolumns);
+	options->k = km_args_int(fcinfo, 3, "k");
+	km_options_set_init(options, km_args_text(fcinfo, 4, "init"));
+	if (!PG_ARGISNULL(5))
+		km_fit_init_centroids(options, PG_GETARG_ARRAYTYPE_P(5));
+	if (!PG_ARGISNULL(6))
+		km_options_set_n_init(options, PG_GETARG_INT32(6));
+	options->max_iter = km_args_int(fcinfo, 7, "max_iter");
+	km_args_require(fcinfo, 8, "tol");
+	options->tol = PG_GETARG_FLOAT8(8);
+	options->seed = PG_ARGISNULL(9) ? km_options_draw_seed() : PG_GETARG_INT64(9);
+	km_options_set_metric(options, km_args_text(fcinfo, 10, "metric"));
+	km_options_set_scale(options, km_args_text(fcinfo, 11, "scale"));
+	km_options_set_on_null(options, km_args_text(fcinfo, 12, "on_null"));
+	options->weight = km_args_text_or_null(fcinfo, 13);
+	options->id_column = km_args_text_or_null(fcinfo, 14);
+	call->replace = km_args_bool(fcinfo, 15, "replace");
+	call->verbose = km_args_bool(fcinfo, 16, "verbose");
+	km_options_check(options);
+	km_registry_check_new_name(call->name);
+}
+
+/* ---- What the user should know ---- */
+
+/*
+ * The sd of a column in the source; an array counts once, with the root mean
+ * square of its elements' sds.
+ */
+static double
+km_fit_column_sd(const KmColumn *column, const double *stddev)
+{
+	double		sum = 0;
+
+	for (int t = 0; t < column->nfeatures; t++)
+		sum += stddev[t] * stddev[t];
+	return sqrt(sum / column->nfeatures);
+}
+
+static void
+km_fit_notice_scale(const KmFitCall *call)
+{
+	const KmStats *stats = km_points_stats(call->load.points);
+	const KmColumn *columns = call->source->columns;
+	const double *stddev = stats->stddev;
+	int			least = -1;
+	int			most = -1;
+	double		least_sd = 0;
+	double		most_sd = 0;
+
+	for (int i = 0; i < call->source->ncolumns; stddev += columns[i++].nfeatures)
+	{
+		double		sd = km_fit_column_sd(&columns[i], stddev);
+
+		if (!(sd > 0))
+			continue;
+		if (least < 0 || sd < least_sd)
+		{
+			least = i;
+			least_sd = sd;
+		}
+		if (most < 0 || sd > most_sd)
+		{
+			most = i;
+			most_sd = sd;
+		}
+	}
+	if (most >= 0 && most_sd > 10 * least_sd)
+		ereport(NOTICE,
+				(errmsg("column \"%s\" (sd %.3g) outweighs \"%s\" (sd %.3g)",
+						columns[most].name, most_sd, columns[least].name, least_sd),
+				 errhint("Use scale => 'standard' to give every column the same weight.")));
+}
+
+static void
+km_fit_notice_constant(const KmFitCall *call)
+{
+	const KmStats *stats = km_points_stats(call->load.points);
+
+	for (int t = 0; t < call->nfeatures; t++)
+		if (stats->min[t] == stats->max[t])
+			ereport(NOTICE,
+					(errmsg("feature \"%s\" is constant: its divisor counts as 1",
+							call->features[t])));
+}
+
+static void
+km_fit_tell_rows(const KmFitCall *call)
+{
+	if (call->load.n_skipped > 0)
+		ereport(NOTICE,
+				(errmsg("skipped %lld of %lld rows without a value for every feature%s",
+						(long long) call->load.n_skipped, (long long) call->load.n_read,
+						call->options.weight != NULL ? " and a weight" : ""),
+				 call->options.on_null == KM_ON_NULL_SKIP ?
+				 errhint("Use on_null => 'mean' to fill them, or 'error' to find them.") : 0));
+	if (call->options.scale == KM_SCALE_NONE)
+		km_fit_notice_scale(call);
+	else
+		km_fit_notice_constant(call);
+}
+
+static void
+km_fit_tell_result(const KmFitCall *call)
+{
+	const KmFit *fit = call->fit;
+
+	if (fit->k < call->options.k)
+		ereport(WARNING,
+				(errmsg("found %d clusters instead of %d: there are no more distinct rows",
+						fit->k, call->options.k)));
+	if (!fit->converged)
+		ereport(WARNING,
+				(errmsg("the fit did not converge in %d iterations", fit->n_iter),
+				 errhint("Increase max_iter, or accept a larger tol.")));
+}
+
+/* ---- Steps ---- */
+
+/*
+ * Lock the name and look at what it means today.
+ */
+static void
+km_fit_lock(KmFitCall *call)
+{
+	call->ref = km_registry_lock(call->name);
+	if (call->ref == NULL)
+		return;
+	if (!call->replace)
+		km_registry_refuse_existing(call->name);
+	call->old = km_registry_load(call->ref, NULL);
+}
+
+static void
+km_fit_load(KmFitCall *call)
+{
+	KmOptions  *options = &call->options;
+	KmSourceSpec source = {
+		.text = call->source_text,
+		.model = call->name,
+		.columns = options->columns,
+		.ncolumns = options->ncolumns,
+		.weight = options->weight,
+		.id_column = options->id_column
+	};
+	KmPointsSpec points = {
+		.scale = options->scale,
+		.metric = options->metric,
+		.on_null = options->on_null
+	};
+	int64		usable = 0;
+
+	call->source = km_source_open(&source);
+	call->load = km_source_load(call->source, options->on_null, options->k,
+								CurrentMemoryContext);
+	if (call->load.n_read == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the source has no rows")));
+	if (call->load.points != NULL && km_points_count(call->load.points) > 0)
+	{
+		call->features = km_column_features(call->source->columns,
+											call->source->ncolumns, &call->nfeatures);
+		points.features = call->features;
+		call->load.n_skipped += km_points_finish(call->load.points, &points);
+		usable = km_points_count(call->load.points);
+	}
+	if (usable < options->k)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%lld usable rows are too few for %d clusters",
+						(long long) usable, options->k),
+				 errdetail("The source has %lld rows; %lld were skipped.",
+						   (long long) call->load.n_read,
+						   (long long) call->load.n_skipped)));
+	km_fit_tell_rows(call);
+}
+
+static void
+km_fit_run(KmFitCall *call)
+{
+	KmFitParams params;
+	KmRenewal	renewal;
+	bool		same;
+
+	km_fitted_params(&call->options, call->nfeatures, &params);
+	params.verbose = call->verbose;
+	same = call->old != NULL &&
+		km_renew_same_features(call->old, call->features, call->nfeatures);
+	if (same)
+	{
+		renewal.old = call->old;
+		renewal.max_id = km_registry_max_cluster(call->ref);
+		params.numbering = km_renew_number;
+		params.numbering_arg = &renewal;
+	}
+	else if (call->old != NULL)
+		ereport(NOTICE,
+				(errmsg("the features of model \"%s\" have changed: its clusters are numbered anew, without labels",
+						call->name)));
+
+	call->fit = km_driver_fit(call->load.points, &params);
+	call->model = km_fitted_model(call->fit, call->load.points, call->source->columns,
+								  call->source->ncolumns, &call->options,
+								  call->load.n_skipped);
+	if (same)
+		km_renew_labels(call->old, call->model);
+	km_fit_tell_result(call);
+}
+
+static double
+km_fit_elapsed_ms(const KmFitCall *call)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, call->start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+static int
+km_fit_store(KmFitCall *call)
+{
+	KmVersionInfo info = {
+		.source = call->source->stored,
+		.id_column = call->source->id_column,
+		.weight = call->source->weight,
+		.elapsed_ms = km_fit_elapsed_ms(call),
+		.fitted_at = GetCurrentTimestamp(),
+		.fitted_by = GetUserId(),
+		.n_iterations = call->fit->n_iterations,
+		.iterations = call->fit->iterations,
+		.best_run = call->fit->best_run
+	};
+
+	return km_registry_store(call->name, call->ref, call->model, &info, true);
+}
+
+/* The row of type kmeans_fit_summary. */
+static HeapTuple
+km_fit_summary(FunctionCallInfo fcinfo, const KmFitCall *call, int version)
+{
+	const KmModel *model = call->model;
+	TupleDesc	desc;
+	Datum		values[12];
+	bool		nulls[12] = {false};
+	Interval   *elapsed = palloc0(sizeof(Interval));
+	double		explained = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	elapsed->time = (TimeOffset) (km_fit_elapsed_ms(call) * 1000);
+	values[0] = CStringGetTextDatum(call->name);
+	values[1] = Int32GetDatum(version);
+	values[2] = Int32GetDatum(model->k);
+	values[3] = Int32GetDatum(model->d);
+	values[4] = Int64GetDatum(model->n_rows);
+	values[5] = Int64GetDatum(model->n_skipped);
+	values[6] = Float8GetDatum(model->inertia);
+	nulls[7] = !km_fitted_explained(model, &explained);
+	values[7] = Float8GetDatum(explained);
+	values[8] = Int32GetDatum(model->n_iter);
+	values[9] = BoolGetDatum(model->converged);
+	values[10] = Int64GetDatum(model->seed);
+	values[11] = IntervalPGetDatum(elapsed);
+	return heap_form_tuple(BlessTupleDesc(desc), values, nulls);
+}
+
+Datum
+kmeans_fit(PG_FUNCTION_ARGS)
+{
+	KmFitCall  *call;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext job = AllocSetContextCreate(caller, "kmeans fit job",
+											  ALLOCSET_DEFAULT_SIZES);
+	HeapTuple	result;
+	int			version;
+
+	PreventCommandIfReadOnly("kmeans_fit()");
+	MemoryContextSwitchTo(job);
+	call = palloc0(sizeof(KmFitCall));
+	INSTR_TIME_SET_CURRENT(call->start);
+	km_fit_arguments(fcinfo, call);
+	km_fit_lock(call);
+	km_fit_load(call);
+	km_fit_run(call);
+	version = km_fit_store(call);
+
+	MemoryContextSwitchTo(caller);
+	result = km_fit_summary(fcinfo, call, version);
+	MemoryContextDelete(job);
+	PG_RETURN_DATUM(HeapTupleGetDatum(result));
+}
+
+Datum
+kmeans_save(PG_FUNCTION_ARGS)
+{
+	char	   *name = km_args_text(fcinfo, 0, "model");
+	bool		replace = km_args_bool(fcinfo, 2, "replace");
+	KmVersionInfo info = {0};
+	KmModelRef *ref;
+	KmModel    *model;
+	char	   *wrong;
+
+	PreventCommandIfReadOnly("kmeans_save()");
+	km_registry_check_new_name(name);
+	km_args_require(fcinfo, 1, "result");
+	model = km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)));
+	wrong = km_model_validate(model);
+	if (wrong != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("invalid value of type kmeans_model"),
+				 errdetail("%s", wrong)));
+
+	ref = km_registry_lock(name);
+	if (ref != NULL && !replace)
+		km_registry_refuse_existing(name);
+	info.fitted_at = GetCurrentTimestamp();
+	info.fitted_by = GetUserId();
+	PG_RETURN_INT32(km_registry_store(name, ref, model, &info, true));
+}
+
+Datum
+kmeans_get(PG_FUNCTION_ARGS)
+{
+	char	   *name = km_args_text(fcinfo, 0, "model");
+	KmModelRef *ref = km_registry_find(name, KM_RIGHT_READ, false);
+
+	PG_RETURN_POINTER(km_model_pack(km_registry_load(ref, NULL)));
+}
