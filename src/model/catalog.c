@@ -208,6 +208,7 @@ scan_begin(KmTable table, const char *index, Snapshot snapshot,
 	LOCKMODE	lockmode = for_write ? RowExclusiveLock : AccessShareLock;
 	KmScan	   *scan = palloc(sizeof(KmScan));
 
+	scan->cxt = CurrentMemoryContext;
 	scan->lockmode = lockmode;
 	scan->rel = table_open(relation_oid(tables[table].name), lockmode);
 	check_shape(scan->rel, tables[table].columns);
@@ -234,7 +235,11 @@ check_shape(Relation rel, int columns)
 bool
 km_scan_next(KmScan *scan)
 {
+	/* an index scan allocates as it goes, and the caller's context may be short-lived */
+	MemoryContext caller = MemoryContextSwitchTo(scan->cxt);
+
 	scan->tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
+	MemoryContextSwitchTo(caller);
 	if (!HeapTupleIsValid(scan->tuple))
 		return false;
 	heap_deform_tuple(scan->tuple, RelationGetDescr(scan->rel),

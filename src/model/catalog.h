@@ -143,6 +143,7 @@ extern void km_catalog_refuse_name(const char *name, const char *hint) pg_attrib
  */
 typedef struct KmScan
 {
+	MemoryContext cxt;			/* the scan's own memory */
 	LOCKMODE	lockmode;
 	Relation	rel;
 	Relation	index;
@@ -155,9 +156,9 @@ typedef struct KmScan
 
 /*
  * Rows whose leading primary key columns equal model_id, version and third,
- * of which the first nkeys are used (0: all rows).  The snapshot must stay
- * valid until km_scan_end().  for_write takes the lock that changes need, and
- * keeps it until the end of the transaction.
+ * of which the first nkeys are used (0: all rows).  The snapshot and the
+ * current memory context must last until km_scan_end().  for_write takes the
+ * lock that changes need, and keeps it until the end of the transaction.
  */
 extern KmScan *km_scan_begin(KmTable table, Snapshot snapshot, bool for_write,
 							 int nkeys, int64 model_id, int32 version, int32 third);
