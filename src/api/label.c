@@ -233,6 +233,7 @@ measure_row(FunctionCallInfo fcinfo)
 		norm2 += labeler->z[t] * labeler->z[t];
 	if (unlikely(!(norm2 <= KM_MAX_NORM2)))
 	{
+		/* the complaint shows the row as it was given */
 		(void) km_rowarg_read(labeler->row, fcinfo, labeler->z);
 		km_encode_overflow(model->features, labeler->z, model->d, 0);
 	}
@@ -419,11 +420,15 @@ nearest(const KmLabeler *labeler, int except)
 {
 	const double *dist2 = labeler->dist2;
 	int			best = except == 0 ? 1 : 0;
+	double		least = dist2[best];
 
 	for (int j = best + 1; j < labeler->model->k; j++)
 	{
-		if (dist2[j] < dist2[best] && j != except)
-			best = j;
+		bool		closer = dist2[j] < least && j != except;
+
+		/* two selections instead of a branch that is taken at random */
+		best = closer ? j : best;
+		least = closer ? dist2[j] : least;
 	}
 	return best;
 }
