@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/jsonb.h"
@@ -49,6 +50,8 @@ typedef struct KmAggState
 	KmColumn   *columns;		/* what is encoded: of an array, one column */
 	int			ncolumns;
 	KmEncoder  *encoders;
+	KmColumn	element_column; /* arrays with NULL elements are taken apart */
+	KmEncoder	element;
 	KmPoints   *points;			/* NULL until the number of features is known */
 	int			d;
 	List	   *waiting;		/* KmAggWaiting of rows before that */
@@ -152,6 +155,11 @@ km_agg_begin_array(KmAggState *state, Oid type)
 	km_agg_use_column(state, "features", KM_COLUMN_ARRAY, 0);
 	state->encoders = palloc0(sizeof(KmEncoder));
 	km_encoder_init(&state->encoders[0], &state->columns[0], type);
+	state->element_column.kind = KM_COLUMN_NUMBER;
+	state->element_column.nfeatures = 1;
+	if (OidIsValid(state->encoders[0].element))
+		km_encoder_init(&state->element, &state->element_column,
+						state->encoders[0].element);
 }
 
 static KmAggState *
@@ -253,11 +261,63 @@ km_agg_deform(KmAggState *state, Datum value, bool isnull, Datum *values, bool *
 	}
 }
 
+/* An array with NULL elements: each is a feature that is NULL. */
+static void
+km_agg_pack_elements(KmAggState *state, ArrayType *array, int64 ordinal)
+{
+	double	   *out = km_points_room(state->points);
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (state->options.on_null == KM_ON_NULL_SKIP)
+	{
+		state->n_skipped++;
+		return;
+	}
+	deconstruct_array(array, ARR_ELEMTYPE(array), state->encoders[0].elmlen,
+					  state->encoders[0].elmbyval, state->encoders[0].elmalign,
+					  &values, &nulls, &n);
+	for (int t = 0; t < n; t++)
+	{
+		state->element_column.name = psprintf("f%d", t + 1);
+		if (km_encode(&state->element, values[t], nulls[t], ordinal, out + t) ==
+			KM_ENCODE_OK)
+			continue;
+		if (state->options.on_null == KM_ON_NULL_ERROR)
+			km_source_refuse_null(&state->element_column, ordinal);
+		out[t] = get_float8_nan();
+	}
+	km_points_push(state->points, 1);
+}
+
+/* Does an array, given where features are arrays, have NULL elements? */
+static ArrayType *
+km_agg_array_with_nulls(KmAggState *state, Datum value, bool isnull, int64 ordinal)
+{
+	ArrayType  *array;
+
+	if (state->is_row || isnull)
+		return NULL;
+	array = km_encoder_array(&state->encoders[0], value);
+	if (!ARR_HASNULL(array) || !array_contains_nulls(array) ||
+		km_encoder_length(&state->encoders[0], value, ordinal) != state->d)
+		return NULL;
+	return array;
+}
+
 static void
 km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ordinal)
 {
-	double	   *out = km_points_room(state->points);
+	ArrayType  *holes = km_agg_array_with_nulls(state, values[0], nulls[0], ordinal);
+	double	   *out;
 
+	if (holes != NULL)
+	{
+		km_agg_pack_elements(state, holes, ordinal);
+		return;
+	}
+	out = km_points_room(state->points);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		const KmColumn *column = &state->columns[i];

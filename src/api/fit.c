@@ -404,14 +404,16 @@ kmeans_fit(PG_FUNCTION_ARGS)
 Datum
 kmeans_save(PG_FUNCTION_ARGS)
 {
-	char	   *name = km_args_text(fcinfo, 0, "model");
-	bool		replace = km_args_bool(fcinfo, 2, "replace");
 	KmVersionInfo info = {0};
+	char	   *name;
+	bool		replace;
 	KmModelRef *ref;
 	KmModel    *model;
 	char	   *wrong;
 
 	PreventCommandIfReadOnly("kmeans_save()");
+	name = km_args_text(fcinfo, 0, "model");
+	replace = km_args_bool(fcinfo, 2, "replace");
 	km_registry_check_new_name(name);
 	km_args_require(fcinfo, 1, "result");
 	model = km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)));

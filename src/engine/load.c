@@ -268,7 +268,7 @@ km_source_load(KmSource *source, KmOnNull on_null, int k, MemoryContext parent)
 	loader->pub.rStartup = km_loader_startup;
 	loader->pub.rShutdown = km_loader_nothing;
 	loader->pub.rDestroy = km_loader_nothing;
-	loader->pub.mydest = DestNone;
+	loader->pub.mydest = DestTuplestore;	/* SPI: neither nowhere nor its own */
 	loader->source = source;
 	loader->on_null = on_null;
 	loader->k = k;

@@ -514,7 +514,11 @@ km_source_open(const KmSourceSpec *spec)
 
 	nestlevel = km_settings_push();
 	if (!parse.is_relation)
-		parse.text = pg_get_querydef((Query *) copyObjectImpl(parse.query), false);
+	{
+		parse.text = pg_get_querydef(copyObject(parse.query), false);
+		while (scanner_isspace(*parse.text))
+			parse.text++;
+	}
 	km_settings_pop(nestlevel);
 
 	if (!isQueryUsingTempRelation(parse.query))
