@@ -53,23 +53,30 @@ layer()
   [ "$bad" -eq 0 ] || layer_failed "$name" "$log"
 }
 
+# What there is to know about a layer that failed.
 layer_failed()
 {
-  local name=$1 log=$2 file
+  local name=$1 log=$2
 
   say "--- $name"
-  tail -n 200 "$log"
-  for file in regression.diffs output_iso/regression.diffs tmp_check/log/*; do
+  case $name in
+    sql) layer_show "$log" regression.diffs "$lab/log/server.log" ;;
+    isolation) layer_show "$log" output_iso/regression.diffs "$lab/log/server.log" ;;
+    server) layer_show "$log" tmp_check/log/* ;;
+    *) layer_show "$log" ;;
+  esac
+}
+
+layer_show()
+{
+  local file
+
+  for file in "$@"; do
     if [ -s "$file" ]; then
-      say "--- $file"
-      tail -n 400 "$file"
-      rm -f "$file"
+      say "--- ${file#"$lab/"}"
+      grep -vE ' total in [0-9]+ blocks|LOG:  statement:' "$file" | tail -n 300
     fi
   done
-  if [ "$name" != lint ]; then
-    say "--- the server's last words"
-    grep -v ' total in [0-9]* blocks' "$lab/log/server.log" | tail -n 50
-  fi
 }
 
 main "$@"

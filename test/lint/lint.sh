@@ -39,7 +39,7 @@ written()
     -type f ! -name '*.o' ! -name '*.so' ! -name 'kmeans--*.sql' ! -path './regression.*' -print
 }
 
-grep_written() { written | grep -vE '\.(csv|out)$' | tr '\n' '\0' | xargs -0 grep -nHE -- "$1"; }
+grep_written() { written | grep -vE '\.(csv|out)$' | tr '\n' '\0' | xargs -0 grep -InHE -- "$1"; }
 
 # ---------------------------------------------------------------------------
 # the floors: api -> model -> engine -> core
@@ -68,7 +68,7 @@ grep_written '-march=native|-ffast-math' | check "no flag breaks other people's 
 grep_written '[[:blank:]]+$' | check "no line ends in blanks"
 
 written | grep -vE '\.out$' | while IFS= read -r file; do
-  [ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo "$file"
+  ! grep -Iq . "$file" || [ -z "$(tail -c 1 "$file")" ] || echo "$file"
 done | check "files end in a newline"
 
 # ---------------------------------------------------------------------------
