@@ -76,7 +76,7 @@ typedef struct KmReading
 	KmHistogram outliers;
 
 	int			options_depth;	/* nesting inside the options */
-	char	   *options_start;	/* in the JSON text */
+	const char *options_start;	/* in the JSON text */
 	char	   *options;
 } KmReading;
 
