@@ -37,13 +37,13 @@
 
 #include <math.h>
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "model/value.h"
 #include "storage/shmem.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 
 /* "KM" and the number of this layout */
 #define KM_MODEL_MAGIC	0x4B4D0001
@@ -71,13 +71,6 @@ typedef struct KmModelHeader
 
 StaticAssertDecl(sizeof(KmModelHeader) == 80, "KmModelHeader has padding");
 
-/* Writes, or with at = NULL only counts, the bytes of a datum. */
-typedef struct KmWriter
-{
-	char	   *at;
-	Size		size;			/* so far */
-} KmWriter;
-
 /* Hands out the bytes of a datum, never more than there are. */
 typedef struct KmReader
 {
@@ -86,10 +79,10 @@ typedef struct KmReader
 } KmReader;
 
 static char *canonical_options(const char *options);
-static void put_model(KmWriter *writer, const KmModel *model, const char *options);
-static void put_reals(KmWriter *writer, const double *values, Size n);
-static void put_string(KmWriter *writer, const char *string);
-static void put_bytes(KmWriter *writer, const void *bytes, Size n, Size size);
+static void put_model(StringInfo out, const KmModel *model);
+static void put_reals(StringInfo out, const double *values, Size n);
+static void put_string(StringInfo out, const char *string);
+static void put_bytes(StringInfo out, const void *bytes, Size n, Size size);
 static struct varlena *align_datum(struct varlena *datum);
 static KmModelHeader *unpack_header(KmReader *reader, KmModel *model);
 static void unpack_columns(KmReader *reader, KmModel *model);
@@ -162,28 +155,19 @@ km_model_find_cluster(const KmModel *model, int32 id)
 
 /* ---- Model to datum ---- */
 
+/*
+ * The string buffer is the datum: its memory is palloc'd, and it refuses, with
+ * 54000, to grow beyond what a value can be.
+ */
 struct varlena *
 km_model_pack(const KmModel *model)
 {
-	char	   *options = canonical_options(model->options);
-	KmWriter	writer = {NULL, 0};
-	struct varlena *datum;
+	StringInfoData out;
 
-	put_model(&writer, model, options);
-	if (!AllocSizeIsValid(writer.size))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model is too large for a value of type kmeans_model"),
-				 errdetail("It takes %zu bytes, at most %zu are possible.",
-						   writer.size, (Size) MaxAllocSize)));
-
-	datum = palloc(writer.size);
-	writer.at = (char *) datum;
-	writer.size = 0;
-	put_model(&writer, model, options);
-	SET_VARSIZE(datum, writer.size);
-	pfree(options);
-	return datum;
+	initStringInfo(&out);
+	put_model(&out, model);
+	SET_VARSIZE(out.data, out.len);
+	return (struct varlena *) out.data;
 }
 
 /* One text for all ways to write the same options. */
@@ -199,7 +183,7 @@ canonical_options(const char *options)
 }
 
 static void
-put_model(KmWriter *writer, const KmModel *model, const char *options)
+put_model(StringInfo out, const KmModel *model)
 {
 	Size		k = model->k;
 	Size		d = model->d;
@@ -222,86 +206,76 @@ put_model(KmWriter *writer, const KmModel *model, const char *options)
 		.largest = model->outliers.largest + 0.0,
 	};
 
-	put_bytes(writer, &header, 1, sizeof(header));
+	put_bytes(out, &header, 1, sizeof(header));
 
-	put_reals(writer, model->shift, d);
-	put_reals(writer, model->scale, d);
+	put_reals(out, model->shift, d);
+	put_reals(out, model->scale, d);
 	if (model->fill != NULL)
-		put_reals(writer, model->fill, d);
-	put_reals(writer, model->centroids, cells);
-	put_reals(writer, model->weights, k);
-	put_reals(writer, model->cluster_inertia, k);
-	put_reals(writer, model->radius_rms, k);
-	put_reals(writer, model->radius_max, k);
-	put_reals(writer, model->mean, cells);
-	put_reals(writer, model->stddev, cells);
-	put_reals(writer, model->min, cells);
-	put_reals(writer, model->max, cells);
-	put_reals(writer, model->outliers.upper, model->outliers.nbins);
-	put_reals(writer, model->outliers.weight, model->outliers.nbins);
+		put_reals(out, model->fill, d);
+	put_reals(out, model->centroids, cells);
+	put_reals(out, model->weights, k);
+	put_reals(out, model->cluster_inertia, k);
+	put_reals(out, model->radius_rms, k);
+	put_reals(out, model->radius_max, k);
+	put_reals(out, model->mean, cells);
+	put_reals(out, model->stddev, cells);
+	put_reals(out, model->min, cells);
+	put_reals(out, model->max, cells);
+	put_reals(out, model->outliers.upper, model->outliers.nbins);
+	put_reals(out, model->outliers.weight, model->outliers.nbins);
 
-	put_bytes(writer, model->sizes, k, sizeof(int64));
-	put_bytes(writer, model->ids, k, sizeof(int32));
+	put_bytes(out, model->sizes, k, sizeof(int64));
+	put_bytes(out, model->ids, k, sizeof(int32));
 	for (int c = 0; c < model->ncolumns; c++)
 	{
 		int32		column[2] = {model->columns[c].kind, model->columns[c].nfeatures};
 
-		put_bytes(writer, column, 1, sizeof(column));
+		put_bytes(out, column, 1, sizeof(column));
 	}
 
 	for (int c = 0; c < model->ncolumns; c++)
 	{
 		const KmColumn *column = &model->columns[c];
 
-		put_string(writer, column->name);
+		put_string(out, column->name);
 		for (int t = 0; column->kind == KM_COLUMN_CATEGORY && t < column->nfeatures; t++)
-			put_string(writer, column->categories[t]);
+			put_string(out, column->categories[t]);
 	}
 	for (int t = 0; t < model->d; t++)
-		put_string(writer, model->features[t]);
+		put_string(out, model->features[t]);
 	for (int j = 0; j < model->k; j++)
 	{
-		put_bytes(writer, model->labels[j] == NULL ? "\0" : "\1", 1, 1);
+		put_bytes(out, model->labels[j] == NULL ? "\0" : "\1", 1, 1);
 		if (model->labels[j] != NULL)
-			put_string(writer, model->labels[j]);
+			put_string(out, model->labels[j]);
 	}
-	put_string(writer, options);
+	put_string(out, canonical_options(model->options));
 }
 
 /* The sum with 0.0 turns -0 into 0, and there is one NaN only. */
 static void
-put_reals(KmWriter *writer, const double *values, Size n)
+put_reals(StringInfo out, const double *values, Size n)
 {
 	double		nan = get_float8_nan();
 
-	for (Size i = 0; writer->at != NULL && i < n; i++)
+	for (Size i = 0; i < n; i++)
 	{
 		double		value = isnan(values[i]) ? nan : values[i] + 0.0;
 
-		memcpy(writer->at + i * sizeof(double), &value, sizeof(double));
+		appendBinaryStringInfo(out, (char *) &value, sizeof(double));
 	}
-	if (writer->at != NULL)
-		writer->at += n * sizeof(double);
-	writer->size = add_size(writer->size, mul_size(n, sizeof(double)));
 }
 
 static void
-put_string(KmWriter *writer, const char *string)
+put_string(StringInfo out, const char *string)
 {
-	put_bytes(writer, string, strlen(string) + 1, 1);
+	put_bytes(out, string, strlen(string) + 1, 1);
 }
 
 static void
-put_bytes(KmWriter *writer, const void *bytes, Size n, Size size)
+put_bytes(StringInfo out, const void *bytes, Size n, Size size)
 {
-	Size		all = mul_size(n, size);
-
-	if (writer->at != NULL)
-	{
-		memcpy(writer->at, bytes, all);
-		writer->at += all;
-	}
-	writer->size = add_size(writer->size, all);
+	appendBinaryStringInfo(out, bytes, mul_size(n, size));
 }
 
 /* ---- Datum to model ---- */

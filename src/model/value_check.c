@@ -144,6 +144,12 @@ check_names(const KmModel *model)
 			return psprintf("key \"features\": feature %d is \"%s\", but the columns make it \"%s\"",
 							t, model->features[t], features[t]);
 	}
+	for (int j = 0; j < model->k; j++)
+	{
+		if (model->labels[j] != NULL && model->labels[j][0] == '\0')
+			return psprintf("key \"labels\": the label of cluster %d is empty, not null",
+							model->ids[j]);
+	}
 	pfree(names);
 	return NULL;
 }
