@@ -40,6 +40,7 @@ lab_packages()
   local missing=() major
 
   major=$(lab_major)
+  [ -z "${PG_CONFIG:-}" ] || [ -n "$major" ] || die "cannot run PG_CONFIG=$PG_CONFIG"
   if ! echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1; then
     missing+=(gcc libc6-dev)
   fi
@@ -61,14 +62,15 @@ lab_pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }
 lab_has_server() { [ -x "$(lab_pg --bindir)/postgres" ]; }
 lab_has_pgxs() { [ -f "$(lab_pg --pgxs)" ]; }
 
-# The major version that is, or shall be, installed: of PG_CONFIG, else of the
-# newest server there is; empty if that is for the package index to say.
+# The major version that is, or shall be, installed: of PG_CONFIG if that is
+# given, else of the newest server there is; empty if that is for the package
+# index to say.
 lab_major()
 {
   if lab_pg --version | sed -nE 's/^PostgreSQL ([0-9]+).*/\1/p' | grep .; then
     return
   fi
-  printf '%s\n' "${PG_CONFIG:-}" /usr/lib/postgresql/*/bin/postgres |
+  printf '%s\n' "${PG_CONFIG:-$(compgen -G '/usr/lib/postgresql/*/bin/postgres')}" |
     sed -nE 's,.*/postgresql/([0-9]+)/bin/.*,\1,p' | sort -n | tail -n 1
 }
 
@@ -198,7 +200,7 @@ lab_postmasters()
 lab_build()
 {
   say "building for $(lab_pg --version)"
-  if ! lab_run "${as_user[@]}" make -j"$(nproc)" WERROR=1 install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
+  if ! lab_run "${as_user[@]}" make -s -j"$(nproc)" WERROR=1 install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
     cat "$lab/log/build.log"
     die "the build failed"
   fi
