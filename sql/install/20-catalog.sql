@@ -214,4 +214,6 @@ SELECT pg_catalog.pg_extension_config_dump('kmeans_catalog', '');
 SELECT pg_catalog.pg_extension_config_dump('kmeans_version', '');
 SELECT pg_catalog.pg_extension_config_dump('kmeans_centroid', '');
 SELECT pg_catalog.pg_extension_config_dump('kmeans_iteration', '');
-SELECT pg_catalog.pg_extension_config_dump('kmeans_privilege', '');
+-- a grant to a role that was dropped is worth nothing, and would not restore
+SELECT pg_catalog.pg_extension_config_dump('kmeans_privilege',
+    $$WHERE grantee::text !~ '^[0-9]+$'$$);

@@ -33,6 +33,7 @@ static void copy_floats(const KmModelRef *ref, const KmScan *scan, int column,
 						const char *key, double *to, int n);
 static char **texts(const KmModelRef *ref, const KmScan *scan, int column,
 					const char *key, int *n);
+static void check_plain(const KmModelRef *ref, const char *key, const void *values);
 static void check_count(const KmModelRef *ref, const char *key, int64 found, int64 wanted);
 static void damaged(const KmModelRef *ref, const char *problem) pg_attribute_noreturn();
 
@@ -118,7 +119,8 @@ read_columns(const KmModelRef *ref, const KmScan *scan, KmModel *model)
 	kinds = texts(ref, scan, KM_VERSION_KINDS, "kinds", &nkinds);
 	check_count(ref, "kinds", nkinds, model->ncolumns);
 	lengths = km_array_get_ints(km_scan_value(scan, KM_VERSION_LENGTHS), &nlengths);
-	check_count(ref, "lengths", lengths == NULL ? 0 : nlengths, model->ncolumns);
+	check_plain(ref, "lengths", lengths);
+	check_count(ref, "lengths", nlengths, model->ncolumns);
 	categories = texts(ref, scan, KM_VERSION_CATEGORIES, "categories", &ncategories);
 
 	model->columns = palloc0(mul_size(model->ncolumns, sizeof(KmColumn)));
@@ -148,8 +150,7 @@ read_histogram(const KmModelRef *ref, const KmScan *scan, KmModel *model)
 
 	outliers->upper = km_array_get_floats(km_scan_value(scan, KM_VERSION_OUTLIER_UPPER),
 										  &outliers->nbins);
-	if (outliers->upper == NULL)
-		damaged(ref, "key \"outlier_upper\": it is not a plain array");
+	check_plain(ref, "outlier_upper", outliers->upper);
 	outliers->weight = floats(ref, scan, KM_VERSION_OUTLIER_WEIGHT,
 							  "outlier_weight", outliers->nbins);
 	outliers->largest = DatumGetFloat8(km_scan_value(scan, KM_VERSION_OUTLIER_LARGEST));
@@ -291,7 +292,8 @@ floats(const KmModelRef *ref, const KmScan *scan, int column, const char *key, i
 	int			found;
 	double	   *values = km_array_get_floats(km_scan_value(scan, column), &found);
 
-	check_count(ref, key, values == NULL ? 0 : found, n);
+	check_plain(ref, key, values);
+	check_count(ref, key, found, n);
 	return values;
 }
 
@@ -310,16 +312,22 @@ texts(const KmModelRef *ref, const KmScan *scan, int column, const char *key, in
 {
 	char	  **values = km_array_get_texts(km_scan_value(scan, column), n);
 
+	check_plain(ref, key, values);
+	return values;
+}
+
+static void
+check_plain(const KmModelRef *ref, const char *key, const void *values)
+{
 	if (values == NULL)
 		damaged(ref, psprintf("key \"%s\": it is not a plain array without nulls", key));
-	return values;
 }
 
 static void
 check_count(const KmModelRef *ref, const char *key, int64 found, int64 wanted)
 {
 	if (found != wanted)
-		damaged(ref, psprintf("key \"%s\": there are " INT64_FORMAT ", should be " INT64_FORMAT,
+		damaged(ref, psprintf("key \"%s\": there are " INT64_FORMAT ", but there should be " INT64_FORMAT,
 							  key, found, wanted));
 }
 

@@ -441,5 +441,5 @@ append_range(StringInfo list, int32 first, int32 last)
 	if (first == last)
 		appendStringInfo(list, "%d", first);
 	else
-		appendStringInfo(list, "%d to %d", first, last);
+		appendStringInfo(list, last == first + 1 ? "%d, %d" : "%d to %d", first, last);
 }
