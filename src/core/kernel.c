@@ -19,7 +19,7 @@
  * stays within 1 MB and in the second-level cache.
  *
  * The loops themselves are in kernel_body.h, instantiated per instruction
- * set; kernel_choose_body() picks by what the CPU can do.  All give equal bits.
+ * set; the widest that the CPU offers is taken.  All give equal bits.
  */
 #include "core/kernel.h"
 
@@ -63,6 +63,15 @@ typedef struct KernelBody
 #include "core/kernel_body.h"
 #endif
 
+/* ascending: a CPU that can run one can run those before it */
+static const KernelBody *const kernel_bodies[] = {
+	&kernel_body_generic,
+#if defined(__x86_64__)
+	&kernel_body_avx2,
+	&kernel_body_avx512
+#endif
+};
+
 struct KmKernel
 {
 	KmTeam	   *team;
@@ -79,7 +88,6 @@ struct KmKernel
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 };
 
-static const KernelBody *kernel_choose_body(void);
 static int	kernel_fill(KmKernel *kernel, const double *values, int nrows,
 						double *z);
 static void kernel_worked(KmKernel *kernel, size_t work);
@@ -99,7 +107,7 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 
 	kernel->team = team;
 	kernel->space = space;
-	kernel->body = kernel_choose_body();
+	kernel->body = kernel_bodies[km_kernel_isas() - 1];
 	kernel->k = 0;
 	kernel->work = 0;
 	kernel->lanes = KM_TILE;
@@ -217,18 +225,24 @@ km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 	}
 }
 
-static const KernelBody *
-kernel_choose_body(void)
+int
+km_kernel_isas(void)
 {
 #if defined(__x86_64__)
 	__builtin_cpu_init();
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
 		__builtin_cpu_supports("avx512vl"))
-		return &kernel_body_avx512;
+		return 3;
 	if (__builtin_cpu_supports("avx2"))
-		return &kernel_body_avx2;
+		return 2;
 #endif
-	return &kernel_body_generic;
+	return 1;
+}
+
+void
+km_kernel_use(KmKernel *kernel, int isa)
+{
+	kernel->body = kernel_bodies[isa];
 }
 
 /*

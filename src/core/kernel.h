@@ -53,4 +53,11 @@ extern void km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 extern void km_kernel_all(KmKernel *kernel, const double *values, int nrows,
 						  double *all);
 
+/*
+ * For tests and measurements: how many instruction sets this CPU offers, and
+ * the use of one of them, 0 being the plain one, instead of the last.
+ */
+extern int	km_kernel_isas(void);
+extern void km_kernel_use(KmKernel *kernel, int isa);
+
 #endif							/* KM_KERNEL_H */
