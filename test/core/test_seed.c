@@ -1,0 +1,373 @@
+/*
+ * test_seed.c
+ *		Choosing initial centroids: by content, by mass, in any order.
+ */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/hash.h"
+#include "core/kernel.h"
+#include "core/seed.h"
+
+static const KmSeedMethod methods[] = {KM_SEED_PLUSPLUS, KM_SEED_RANDOM};
+
+static int
+seed_rows(TestRows *rows, KmSeedMethod method, int k, uint64_t seed, int run,
+		  double *centroids)
+{
+	KmSpace		space = {rows->rows.d, NULL, NULL, false};
+
+	return km_seed(solo_team(), &rows->rows, &space, method, k, seed, run, centroids);
+}
+
+/* n rows of d values; a third of them are copies of others */
+static TestRows *
+some_rows(int64_t n, int d, int kind, int64_t chunk_rows)
+{
+	double	   *x = malloc(n * d * sizeof(double));
+	double	   *w = malloc(n * sizeof(double));
+	TestRows   *rows;
+
+	for (int64_t i = 0; i < n; i++)
+	{
+		int64_t		content = i % 3 == 0 ? i / 2 : i;
+
+		w[i] = kind == 2 ? uniform(1, i) : floor(3 * uniform(1, i));
+		for (int t = 0; t < d; t++)
+			x[i * d + t] = normal(t + 2, content) + 5 * (double) (content % 4);
+	}
+	rows = rows_create(x, kind == 0 ? NULL : w, n, d, chunk_rows);
+	free(x);
+	free(w);
+	return rows;
+}
+
+typedef struct TeamSeed
+{
+	TestRows   *parts[3];
+	KmSeedMethod method;
+	int			k;
+	int			chosen;
+	double	   *centroids;
+} TeamSeed;
+
+static void
+team_seed(KmTeam *team, void *arg)
+{
+	TeamSeed   *t = arg;
+	KmRows	   *rows = &t->parts[team->rank]->rows;
+	KmSpace		space = {rows->d, NULL, NULL, false};
+	double	   *centroids = malloc((size_t) t->k * rows->d * sizeof(double));
+	int			chosen = km_seed(team, rows, &space, t->method, t->k, 5, 1, centroids);
+
+	if (team->rank == 0)
+	{
+		t->chosen = chosen;
+		memcpy(t->centroids, centroids, (size_t) t->k * rows->d * sizeof(double));
+	}
+	free(centroids);
+}
+
+static void
+test_order(int64_t n)
+{
+	enum
+	{
+		D = 3, K = 9
+	};
+	int64_t    *where = malloc(n * sizeof(int64_t));
+	double		expected[K * D];
+	double		found[K * D];
+
+	for (int m = 0; m < 2; m++)
+		for (int kind = 0; kind < 3; kind++)
+		{
+			TestRows   *rows = some_rows(n, D, kind, n);
+			bool		good = true;
+
+			good = seed_rows(rows, methods[m], K, 5, 1, expected) == K;
+			for (uint64_t s = 0; s < 4; s++)
+			{
+				TestRows   *other = rows_shuffled(rows, s, 1 + n / (s + 1), where);
+				TeamSeed	t = {.method = methods[m],.k = K,.centroids = found};
+
+				good = good && seed_rows(other, methods[m], K, 5, 1, found) == K &&
+					same_all(expected, found, K * D);
+				for (int p = 0; p < 3; p++)
+				{
+					int64_t		from = p * n / 4;
+					int64_t		to = p < 2 ? (p + 1) * n / 4 : n;
+
+					t.parts[p] = rows_create(other->values + from * D,
+											 other->weight != NULL ? other->weight + from : NULL,
+											 to - from, D, 50);
+				}
+				memset(found, 0, sizeof(found));
+				team_run(3, team_seed, &t);
+				good = good && t.chosen == K && same_all(expected, found, K * D);
+				for (int p = 0; p < 3; p++)
+					rows_free(t.parts[p]);
+				rows_free(other);
+			}
+			ok(good, "seed: any order, chunks and team (%d rows, method %d, weights %d)",
+			   (int) n, m, kind);
+			seed_rows(rows, methods[m], K, 6, 1, found);
+			good = !same_all(expected, found, K * D);
+			seed_rows(rows, methods[m], K, 5, 2, found);
+			good = good && !same_all(expected, found, K * D);
+			ok(good, "seed: another seed or run draws other rows");
+			rows_free(rows);
+		}
+	free(where);
+}
+
+/* is every centroid a row, and no two at one place? */
+static bool
+distinct_rows(const TestRows *rows, const double *centroids, int k)
+{
+	int			d = rows->rows.d;
+
+	for (int j = 0; j < k; j++)
+	{
+		bool		found = false;
+
+		for (int other = 0; other < j; other++)
+			if (same_all(centroids + j * d, centroids + other * d, d))
+				return false;
+		for (int64_t i = 0; i < rows->rows.n && !found; i++)
+			found = same_all(centroids + j * d, rows->values + i * d, d) &&
+				(rows->weight == NULL || rows->weight[i] > 0);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void
+test_places(void)
+{
+	enum
+	{
+		N = 60, D = 2
+	};
+	double		x[N * D];
+	double		w[N];
+	double		centroids[(N + 5) * D];
+
+	for (int m = 0; m < 2; m++)
+	{
+		TestRows   *rows;
+
+		for (int i = 0; i < N * D; i++)
+			x[i] = normal(1, i);
+		rows = rows_create(x, NULL, N, D, 7);
+		ok(seed_rows(rows, methods[m], N, 1, 1, centroids) == N &&
+		   distinct_rows(rows, centroids, N), "seed: as many as rows (method %d)", m);
+		rows_free(rows);
+
+		/* 12 places of which 2 have no weight */
+		for (int i = 0; i < N; i++)
+		{
+			x[i * D] = i % 12;
+			x[i * D + 1] = 7;
+			w[i] = i % 6 == 0 ? 0 : 0.5 + i;
+		}
+		rows = rows_create(x, w, N, D, 7);
+		ok(seed_rows(rows, methods[m], N + 5, 1, 1, centroids) == 10 &&
+		   distinct_rows(rows, centroids, 10),
+		   "seed: fewer places than clusters (method %d)", m);
+		rows_free(rows);
+
+		/* directions: multiples of three rows */
+		{
+			KmSpace		unit = {D, NULL, NULL, true};
+
+			for (int i = 0; i < N; i++)
+			{
+				x[i * D] = (1 + i) * (i % 3 - 1.0);
+				x[i * D + 1] = 1 + i;
+			}
+			rows = rows_create(x, NULL, N, D, 7);
+			ok(km_seed(solo_team(), &rows->rows, &unit, methods[m], 10, 1, 1, centroids) == 3,
+			   "seed: multiples are one direction (method %d)", m);
+			rows_free(rows);
+		}
+
+		rows = rows_create(x, NULL, 0, D, 7);
+		ok(seed_rows(rows, methods[m], 3, 1, 1, centroids) == 0,
+		   "seed: no rows (method %d)", m);
+		rows_free(rows);
+		for (int i = 0; i < N; i++)
+			w[i] = 0;
+		rows = rows_create(x, w, N, D, 7);
+		ok(seed_rows(rows, methods[m], 3, 1, 1, centroids) == 0,
+		   "seed: no weight (method %d)", m);
+		rows_free(rows);
+	}
+
+	/* squared distances whose sum overflows */
+	{
+		TestRows   *rows;
+
+		for (int i = 0; i < N; i++)
+			x[i] = (i % 2 == 0 ? 0x1p509 : -0x1p509) * (1 + i / 100.0);
+		rows = rows_create(x, NULL, N, 1, 7);
+		ok(seed_rows(rows, KM_SEED_PLUSPLUS, 30, 1, 1, centroids) == 30 &&
+		   distinct_rows(rows, centroids, 30), "seed: distances near the end of the range");
+		rows_free(rows);
+	}
+}
+
+/*
+ * 9,000 copies of one content among 10,000 rows are the first centroid in 90 %
+ * of the draws; 400 draws lie within 5 standard deviations (30).
+ */
+static void
+test_frequency(void)
+{
+	enum
+	{
+		N = 10000, DRAWS = 400
+	};
+	double	   *x = malloc(N * sizeof(double));
+	double	   *w = malloc(1001 * sizeof(double));
+	int64_t    *where = malloc(N * sizeof(int64_t));
+	TestRows   *rows;
+	TestRows   *shuffled;
+	TestRows   *weighted;
+
+	for (int i = 0; i < N; i++)
+		x[i] = i < 1000 ? 10 + uniform(1, i) : 3;
+	for (int i = 0; i < 1001; i++)
+		w[i] = i < 1000 ? 1 : 9000;
+	rows = rows_create(x, NULL, N, 1, 4096);
+	shuffled = rows_shuffled(rows, 1, 1000, where);
+	weighted = rows_create(x, w, 1001, 1, 64);
+	for (int m = 0; m < 2; m++)
+	{
+		int			hits = 0;
+		int			second = 0;
+		bool		equal = true;
+
+		for (int s = 0; s < DRAWS; s++)
+		{
+			double		a[2];
+			double		b[2];
+
+			seed_rows(shuffled, methods[m], 2, s, 1, a);
+			seed_rows(weighted, methods[m], 2, s, 1, b);
+			hits += a[0] == 3;
+			second += a[1] == 3;
+			equal = equal && (a[0] == 3) == (b[0] == 3);
+		}
+		ok(hits >= 330 && hits <= 390, "seed: 90 %% copies are first in %d of %d draws (method %d)",
+		   hits, DRAWS, m);
+		ok(hits + second > DRAWS - 10, "seed: and else second");
+		ok(equal, "seed: a weight of 9,000 is drawn as 9,000 copies");
+	}
+	rows_free(weighted);
+	rows_free(shuffled);
+	rows_free(rows);
+	free(where);
+	free(w);
+	free(x);
+
+	/* weight w == w copies, with the same number of buckets */
+	{
+		double		many[120];
+		double		few[60];
+		double		twice[60];
+		double		a[5];
+		double		b[5];
+		bool		equal = true;
+
+		for (int i = 0; i < 60; i++)
+		{
+			few[i] = many[i] = normal(3, i);
+			many[60 + i] = many[i];
+			twice[i] = 2;
+		}
+		rows = rows_create(many, NULL, 120, 1, 33);
+		weighted = rows_create(few, twice, 60, 1, 33);
+		for (int s = 0; s < 50; s++)
+			for (int m = 0; m < 2; m++)
+			{
+				seed_rows(rows, methods[m], 5, s, 1, a);
+				seed_rows(weighted, methods[m], 5, s, 1, b);
+				equal = equal && same_all(a, b, 5);
+			}
+		ok(equal, "seed: weight 2 is two copies");
+		rows_free(weighted);
+		rows_free(rows);
+	}
+}
+
+/* D^2 sampling finds separated blobs, far better than chance */
+static void
+test_quality(void)
+{
+	enum
+	{
+		N = 3000, K = 20
+	};
+	double	   *x = malloc(N * 2 * sizeof(double));
+	double		centroids[K * 2];
+	int			found = 0;
+	TestRows   *rows;
+
+	for (int i = 0; i < N; i++)
+	{
+		x[2 * i] = 100 * (double) (i % K) + normal(1, i);
+		x[2 * i + 1] = normal(2, i);
+	}
+	rows = rows_create(x, NULL, N, 2, 1000);
+	for (int s = 0; s < 20; s++)
+	{
+		unsigned	blobs = 0;
+
+		seed_rows(rows, KM_SEED_PLUSPLUS, K, s, 1, centroids);
+		for (int j = 0; j < K; j++)
+			blobs |= 1u << (int) lround(centroids[2 * j] / 100);
+		found += blobs == (1u << K) - 1;
+	}
+	ok(found >= 18, "seed: k-means++ finds all of 20 blobs in %d of 20 runs", found);
+	rows_free(rows);
+	free(x);
+}
+
+static void
+test_hash(void)
+{
+	double		x[3] = {1, 2, 3};
+	double		y[3] = {2, 1, 3};
+	unsigned	seen = 0;
+	double		mean = 0;
+
+	ok(km_hash_row(x, 3, 1) == km_hash_row(x, 3, 1) &&
+	   km_hash_row(x, 3, 1) != km_hash_row(x, 3, 2) &&
+	   km_hash_row(x, 3, 1) != km_hash_row(y, 3, 1) &&
+	   km_hash_row(x, 2, 1) != km_hash_row(x, 3, 1), "hash: contents, order, seed, length");
+	for (int i = 0; i < 256; i++)
+	{
+		x[0] = i;
+		seen |= 1u << (km_hash_row(x, 1, 0) >> 59);
+		mean += km_random_double(3, 1, i);
+	}
+	ok(seen == UINT32_MAX, "hash: integers reach all buckets");
+	ok(fabs(mean / 256 - 0.5) < 0.1 && km_random_bits(1, 2, 3) != km_random_bits(1, 3, 2) &&
+	   km_random_bits(1, 2, 3) != km_random_bits(2, 1, 3), "hash: random numbers");
+}
+
+void
+test_seed(void)
+{
+	test_hash();
+	test_order(50);
+	test_order(3000);
+	test_places();
+	test_frequency();
+	test_quality();
+}

@@ -1,0 +1,387 @@
+/*
+ * test_summary.c
+ *		What is stored of a finished fit, and outlier scores.
+ */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/kernel.h"
+#include "core/stats.h"
+
+static void
+summary_free(KmTeam *team, KmSummary *s)
+{
+	km_team_release(team, s->size);
+	km_team_release(team, s->weight);
+	km_team_release(team, s->inertia);
+	km_team_release(team, s->radius_rms);
+	km_team_release(team, s->radius_max);
+	km_team_release(team, s->mean);
+	km_team_release(team, s->stddev);
+	km_team_release(team, s->min);
+	km_team_release(team, s->max);
+	km_team_release(team, s->outliers.upper);
+	km_team_release(team, s->outliers.weight);
+	km_team_release(team, s);
+}
+
+static bool
+same_summary(const KmSummary *a, const KmSummary *b)
+{
+	size_t		k = a->k;
+	size_t		cells = k * a->d;
+
+	return memcmp(a->size, b->size, k * sizeof(int64_t)) == 0 &&
+		same_all(a->weight, b->weight, k) && same_all(a->inertia, b->inertia, k) &&
+		same_all(a->radius_rms, b->radius_rms, k) &&
+		same_all(a->radius_max, b->radius_max, k) &&
+		same_all(a->mean, b->mean, cells) && same_all(a->stddev, b->stddev, cells) &&
+		same_all(a->min, b->min, cells) && same_all(a->max, b->max, cells) &&
+		same(a->total_inertia, b->total_inertia) && same(a->total_weight, b->total_weight) &&
+		a->outliers.nbins == b->outliers.nbins &&
+		same_all(a->outliers.upper, b->outliers.upper, a->outliers.nbins) &&
+		same_all(a->outliers.weight, b->outliers.weight, a->outliers.nbins) &&
+		same(a->outliers.largest, b->outliers.largest);
+}
+
+/* rows of several blobs; kind 0: no weights, 1: integers, 2: fractions */
+static TestRows *
+some_rows(int kind, int64_t n, int d, int64_t chunk_rows)
+{
+	double	   *x = malloc(n * d * sizeof(double));
+	double	   *w = malloc(n * sizeof(double));
+	TestRows   *rows;
+
+	for (int64_t i = 0; i < n; i++)
+	{
+		w[i] = kind == 2 ? uniform(8, i) : floor(4 * uniform(8, i));
+		for (int t = 0; t < d; t++)
+			x[i * d + t] = 10 * (double) (i % 5) * (t + 1) + normal(t, i) +
+				(t == 0 ? 1.7e9 : 0);
+	}
+	rows = rows_create(x, kind == 0 ? NULL : w, n, d, chunk_rows);
+	free(x);
+	free(w);
+	return rows;
+}
+
+static KmSummary *
+summary_of(KmTeam *team, TestRows *rows, const KmSpace *space,
+		   const double *centroids, int k)
+{
+	KmSpace		identity = {space->d, NULL, NULL, false};
+	KmStats    *raw = km_stats(team, &rows->rows, &identity);
+	KmSummary  *summary = km_summarize(team, &rows->rows, space, raw, centroids, k);
+
+	km_stats_free(team, raw);
+	return summary;
+}
+
+enum
+{
+	N = 2000, D = 3, K = 6
+};
+
+/* a cluster at each blob and one that stays empty, in the space */
+static void
+some_centroids(const KmSpace *space, double *centroids)
+{
+	for (int j = 0; j < K; j++)
+	{
+		for (int t = 0; t < D; t++)
+			centroids[j * D + t] = j == 5 ? -1e9 :
+				10.0 * j * (t + 1) + (t == 0 ? 1.7e9 : 0) + 0.1 * j;
+		km_space_row(space, centroids + j * D, centroids + j * D);
+	}
+}
+
+static bool
+as_naive(const TestRows *rows, const KmSpace *space, const double *centroids,
+		 const KmSummary *s)
+{
+	bool		good = true;
+	long double inertia = 0;
+	double		reference[K];
+	double		largest = 0;
+
+	km_outlier_reference(K, s->size, s->radius_rms, s->total_inertia, s->total_weight,
+						 reference);
+	for (int j = 0; j < K; j++)
+	{
+		int64_t		size = 0;
+		long double weight = 0;
+		long double squares = 0;
+		double		most = 0;
+
+		for (int i = 0; i < N; i++)
+		{
+			double		z[D];
+			double		dist2;
+
+			if (rows->label[i] != j)
+				continue;
+			km_space_row(space, rows->values + i * D, z);
+			dist2 = km_kernel_dist2(z, centroids + j * D, D);
+			size++;
+			weight += rows->weight != NULL ? rows->weight[i] : 1;
+			squares += (rows->weight != NULL ? rows->weight[i] : 1) * (long double) dist2;
+			most = fmax(most, dist2);
+		}
+		inertia += squares;
+		good = good && s->size[j] == size && near(s->weight[j], weight, 1e-14) &&
+			near(s->inertia[j], squares, 1e-13) &&
+			near(s->radius_rms[j], weight > 0 ? sqrtl(squares / weight) : 0, 1e-13) &&
+			same(s->radius_max[j], sqrt(most));
+		for (int t = 0; t < D; t++)
+		{
+			long double sum = 0;
+			long double spread = 0;
+			double		min = INFINITY;
+			double		max = -INFINITY;
+			size_t		cell = j * D + t;
+
+			for (int i = 0; i < N; i++)
+			{
+				double		x = rows->values[i * D + t];
+
+				if (rows->label[i] != j)
+					continue;
+				sum += (rows->weight != NULL ? rows->weight[i] : 1) * (long double) x;
+				min = fmin(min, x);
+				max = fmax(max, x);
+			}
+			for (int i = 0; i < N; i++)
+			{
+				long double deviation = rows->values[i * D + t] - sum / weight;
+
+				if (rows->label[i] == j)
+					spread += (rows->weight != NULL ? rows->weight[i] : 1) *
+						deviation * deviation;
+			}
+			if (size == 0)
+				good = good && isnan(s->mean[cell]) && isnan(s->stddev[cell]) &&
+					isnan(s->min[cell]) && isnan(s->max[cell]);
+			else
+				good = good && near(s->mean[cell], sum / weight, 1e-15) &&
+					near(s->stddev[cell], sqrtl(spread / weight), 1e-6) &&
+					s->min[cell] == min && s->max[cell] == max;
+		}
+	}
+	good = good && near(s->total_inertia, inertia, 1e-13);
+
+	/* every row's weight is in the bin of its score */
+	for (int b = 0; b < s->outliers.nbins; b++)
+	{
+		long double weight = 0;
+
+		for (int i = 0; i < N; i++)
+		{
+			double		z[D];
+			double		dist2[K];
+			double		score;
+
+			km_space_row(space, rows->values + i * D, z);
+			for (int j = 0; j < K; j++)
+				dist2[j] = km_kernel_dist2(z, centroids + j * D, D);
+			score = km_outlier_score(K, dist2, reference);
+			if (rows->weight == NULL || rows->weight[i] > 0)
+				largest = fmax(largest, score);
+			if (score < s->outliers.upper[b] &&
+				score * (1 + 1.0 / 128) >= s->outliers.upper[b] &&
+				(b == 0 || score >= s->outliers.upper[b - 1]))
+				weight += rows->weight != NULL ? rows->weight[i] : 1;
+		}
+		good = good && near(s->outliers.weight[b], weight, 1e-12);
+	}
+	return good && s->outliers.largest == largest;
+}
+
+static void
+test_naive(void)
+{
+	KmTeam	   *team = solo_team();
+	double		shift[D] = {1.7e9, 3, 0};
+	double		scale[D] = {2, 0.3, 1};
+	int64_t    *where = malloc(N * sizeof(int64_t));
+	double		centroids[K * D];
+
+	for (int kind = 0; kind < 3; kind++)
+		for (int in_space = 0; in_space < 2; in_space++)
+		{
+			KmSpace		space = {D, NULL, NULL, false};
+			TestRows   *rows = some_rows(kind, N, D, 333);
+			KmSummary  *summary;
+			bool		order = true;
+
+			if (in_space)
+			{
+				space.shift = shift;
+				space.scale = scale;
+			}
+			some_centroids(&space, centroids);
+			summary = summary_of(team, rows, &space, centroids, K);
+			ok(as_naive(rows, &space, centroids, summary),
+			   "summary: as computed in long double (weights %d, space %d)", kind, in_space);
+			for (uint64_t s = 0; s < 3; s++)
+			{
+				TestRows   *other = rows_shuffled(rows, s, 100 + 1000 * s, where);
+				KmSummary  *again = summary_of(team, other, &space, centroids, K);
+
+				order = order && same_summary(summary, again);
+				for (int i = 0; i < N; i++)
+					order = order && other->label[i] == rows->label[where[i]];
+				summary_free(team, again);
+				rows_free(other);
+			}
+			ok(order, "summary: any order, any chunks");
+			summary_free(team, summary);
+			rows_free(rows);
+		}
+	free(where);
+}
+
+static void
+test_ends(void)
+{
+	KmTeam	   *team = solo_team();
+	KmSpace		space = {1, NULL, NULL, false};
+	double		x[] = {5, 5, 5, 0.1, 0.1, 0.1, 1000};
+	TestRows   *rows = rows_create(x, NULL, 6, 1, 10);
+	KmSummary  *s = summary_of(team, rows, &space, (double[]) {0.1, 5}, 2);
+
+	ok(s->radius_rms[0] == 0 && s->radius_max[1] == 0 && s->stddev[0] == 0 &&
+	   s->mean[0] == 0.1 && s->outliers.nbins == 1 && s->outliers.upper[0] == 0 &&
+	   s->outliers.weight[0] == 6 && km_histogram_threshold(&s->outliers, 0) == 0,
+	   "summary: clusters of copies have no radius, and no row is an outlier");
+	summary_free(team, s);
+	rows_free(rows);
+
+	{
+		double		w[] = {1, 1, 1, 0, 0, 0, 0};
+
+		rows = rows_create(x, w, 7, 1, 10);
+		s = summary_of(team, rows, &space, (double[]) {0, 5}, 2);
+		ok(s->size[0] == 3 && s->weight[0] == 0 && s->inertia[0] == 0 &&
+		   isnan(s->mean[0]) && isnan(s->stddev[0]) && s->min[0] == 0.1 && s->max[0] == 0.1 &&
+		   s->radius_max[0] == 0.1 && s->size[1] == 4 && s->weight[1] == 3 &&
+		   s->max[1] == 1000 && s->radius_max[1] == 995 && s->mean[1] == 5 &&
+		   s->total_weight == 3 && s->total_inertia == 0, "summary: rows of weight 0");
+		summary_free(team, s);
+		rows_free(rows);
+	}
+
+	/* raw values whose sums overflow, in a space where nothing does */
+	{
+		double		large[] = {1.5e308, 1.4e308, -1.5e308, -1.4e308};
+		double		shift[] = {0};
+		double		scale[] = {1e308};
+		KmSpace		scaled = {1, shift, scale, false};
+
+		rows = rows_create(large, NULL, 4, 1, 10);
+		s = summary_of(team, rows, &scaled, (double[]) {1.45, -1.45}, 2);
+		ok(near(s->mean[0], 1.45e308, 1e-15) && near(s->stddev[0], 0.05e308, 1e-12) &&
+		   near(s->stddev[1], 0.05e308, 1e-12) && near(s->inertia[0], 0.005, 1e-9),
+		   "summary: values near the end of the range");
+		summary_free(team, s);
+		rows_free(rows);
+	}
+}
+
+static void
+test_outliers(void)
+{
+	double		reference[3];
+	int64_t		size[3] = {5, 1, 7};
+	int64_t		ones[3] = {1, 1, 1};
+	double		radius[3] = {2, 0, 0};
+	double		upper[3] = {0, 1.5, 2};
+	double		weight[3] = {90, 5, 5};
+	KmHistogram histogram = {3, upper, weight, 1.75};
+	KmHistogram none = {0, NULL, NULL, 0};
+
+	km_outlier_reference(3, size, radius, 48, 12, reference);
+	ok(reference[0] == 2 && reference[1] < 0 && reference[2] == 2,
+	   "outliers: single rows are no reference, no radius takes the model's");
+	ok(km_outlier_score(3, (double[]) {36, 0, 16}, reference) == 2,
+	   "outliers: the least of distance / radius");
+	km_outlier_reference(3, ones, (double[]) {0, 0, 0}, 0, 12, reference);
+	ok(km_outlier_score(3, (double[]) {36, 0, 16}, reference) == 0 &&
+	   isinf(km_outlier_score(3, (double[]) {36, 1e-300, 16}, reference)),
+	   "outliers: no radius at all");
+	reference[0] = 1e-200;
+	reference[1] = 1;
+	reference[2] = 1e-200;
+	ok(near(km_outlier_score(3, (double[]) {0x1p-1074, 1e200, 0x1p-1073}, reference),
+			sqrt(0x1p-1074) / 1e-200, 1e-15), "outliers: small radii");
+
+	ok(km_histogram_threshold(&histogram, 0) == 1.75 &&
+	   km_histogram_threshold(&histogram, 0.05) == 1.5 &&
+	   km_histogram_threshold(&histogram, 0.0499) == 1.75 &&
+	   km_histogram_threshold(&histogram, 0.1) == 0 &&
+	   km_histogram_threshold(&histogram, 0.5) == 0 &&
+	   km_histogram_threshold(&none, 0.1) == 0, "outliers: thresholds");
+}
+
+typedef struct TeamSummary
+{
+	TestRows   *parts[3];
+	KmSummary  *result;
+	const double *centroids;
+} TeamSummary;
+
+static void
+team_summary(KmTeam *team, void *arg)
+{
+	TeamSummary *t = arg;
+	KmSpace		space = {D, NULL, NULL, false};
+	KmSummary  *summary = summary_of(team, t->parts[team->rank], &space,
+									 t->centroids, K);
+
+	if (team->rank == 0)
+		t->result = summary;
+	else
+		summary_free(team, summary);
+}
+
+static void
+test_team(void)
+{
+	KmTeam	   *team = solo_team();
+	KmSpace		space = {D, NULL, NULL, false};
+	bool		good = true;
+	double		centroids[K * D];
+
+	some_centroids(&space, centroids);
+	for (int kind = 0; kind < 3; kind++)
+	{
+		TestRows   *rows = some_rows(kind, N, D, 500);
+		KmSummary  *one = summary_of(team, rows, &space, centroids, K);
+		TeamSummary t = {.centroids = centroids};
+		int64_t		from[4] = {0, 1300, 1300, N};
+
+		for (int p = 0; p < 3; p++)
+			t.parts[p] = rows_create(rows->values + from[p] * D,
+									 rows->weight != NULL ? rows->weight + from[p] : NULL,
+									 from[p + 1] - from[p], D, 77);
+		team_run(3, team_summary, &t);
+		good = good && same_summary(one, t.result);
+		for (int p = 0; p < 3; p++)
+			rows_free(t.parts[p]);
+		summary_free(team, t.result);
+		summary_free(team, one);
+		rows_free(rows);
+	}
+	ok(good, "summary: a team of three, one without rows");
+}
+
+void
+test_summary(void)
+{
+	test_naive();
+	test_ends();
+	test_outliers();
+	test_team();
+}
