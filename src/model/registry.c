@@ -56,7 +56,7 @@ static void fill_ref(KmModelRef *ref, const KmScan *scan);
 static void note_if_behind(const KmModelRef *ref);
 static void check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot);
 static bool may_read(int64 model_id, Oid owner, Snapshot snapshot);
-static Oid *get_grantees(int64 model_id, Snapshot snapshot, int *n);
+static Oid *collect_grantees(KmScan *scan, int64 model_id, bool *more, int *n);
 static void settle_version(KmModelRef *ref, int version, Snapshot snapshot);
 static void missing_version(const KmModelRef *ref, int version,
 							Snapshot snapshot) pg_attribute_noreturn();
@@ -217,23 +217,36 @@ check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot)
 static bool
 may_read(int64 model_id, Oid owner, Snapshot snapshot)
 {
+	KmScan	   *scan = km_scan_begin(KM_TABLE_PRIVILEGE, snapshot, false,
+									 1, model_id, 0, 0);
+	bool		more = km_scan_next(scan);
 	int			n;
-	Oid		   *grantees = get_grantees(model_id, snapshot, &n);
+	Oid		   *grantees = collect_grantees(scan, model_id, &more, &n);
 
+	km_scan_end(scan);
 	return km_access_may_read(owner, grantees, n);
 }
 
+/*
+ * The grantees of a model.  The scan of kmeans_privilege, in the order of
+ * model_id, stands on a row if *more; it is left on the first row of a later
+ * model.
+ */
 static Oid *
-get_grantees(int64 model_id, Snapshot snapshot, int *n)
+collect_grantees(KmScan *scan, int64 model_id, bool *more, int *n)
 {
-	KmScan	   *scan = km_scan_begin(KM_TABLE_PRIVILEGE, snapshot, false,
-									 1, model_id, 0, 0);
-	int			room = 8;
+	int			room = 4;
 	Oid		   *grantees = palloc(room * sizeof(Oid));
 
 	*n = 0;
-	while (km_scan_next(scan))
+	for (; *more; *more = km_scan_next(scan))
 	{
+		int64		row_id = DatumGetInt64(km_scan_value(scan, KM_PRIVILEGE_MODEL_ID));
+
+		if (row_id > model_id)
+			break;
+		if (row_id < model_id)
+			continue;
 		if (*n == room)
 		{
 			room *= 2;
@@ -241,7 +254,6 @@ get_grantees(int64 model_id, Snapshot snapshot, int *n)
 		}
 		grantees[(*n)++] = DatumGetObjectId(km_scan_value(scan, KM_PRIVILEGE_GRANTEE));
 	}
-	km_scan_end(scan);
 	return grantees;
 }
 
@@ -384,8 +396,8 @@ km_registry_lock_existing(const char *text, bool missing_ok)
 /* ---- Listing ---- */
 
 /*
- * A merge of models and versions, both in the order of model_id: one pass over
- * each table however many models there are.
+ * A merge of models, grants and versions, all in the order of model_id: one
+ * pass over each table however many models there are.
  */
 void
 km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *arg)
@@ -395,8 +407,10 @@ km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *ar
 	MemoryContext cxt = AllocSetContextCreate(caller, "kmeans model list",
 											  ALLOCSET_DEFAULT_SIZES);
 	KmScan	   *models = km_scan_begin(KM_TABLE_CATALOG, snapshot, false, 0, 0, 0, 0);
+	KmScan	   *grants = km_scan_begin(KM_TABLE_PRIVILEGE, snapshot, false, 0, 0, 0, 0);
 	KmScan	   *versions = km_scan_begin(KM_TABLE_VERSION, snapshot, false, 0, 0, 0, 0);
-	bool		more = km_scan_next(versions);
+	bool		more_grants = km_scan_next(grants);
+	bool		more_versions = km_scan_next(versions);
 
 	while (km_scan_next(models))
 	{
@@ -405,16 +419,18 @@ km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *ar
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(cxt);
 		fill_ref(&model.ref, models);
-		model.grantees = get_grantees(model.ref.model_id, snapshot, &model.ngrantees);
+		model.grantees = collect_grantees(grants, model.ref.model_id,
+										  &more_grants, &model.ngrantees);
 		if (km_access_may_read(model.ref.owner, model.grantees, model.ngrantees))
 		{
-			list_versions(&model, versions, &more);
+			list_versions(&model, versions, &more_versions);
 			visit(arg, &model);
 		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(cxt);
 	}
 	km_scan_end(versions);
+	km_scan_end(grants);
 	km_scan_end(models);
 	MemoryContextDelete(cxt);
 }
