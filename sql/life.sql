@@ -141,6 +141,20 @@ SELECT kmeans_set_label('life ids', 1, 'middle');
 SELECT version FROM kmeans_fit('life ids', 'points', k => 3, replace => true);
 SELECT cluster, label FROM kmeans_clusters('life ids');
 
+-- a source that meddles with the model it is fitted for
+CREATE FUNCTION meddle(statement text) RETURNS float8 VOLATILE LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE statement;
+  RETURN 1;
+END $$;
+CREATE FUNCTION drop_it() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN kmeans_drop(''life ids''); END';
+CREATE FUNCTION fit_it() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN version FROM kmeans_fit('life new', 'SELECT 1 AS x', k => 1); END $$;
+ALTER FUNCTION drop_it() SET search_path = life_test, :ext;
+ALTER FUNCTION fit_it() SET search_path = life_test, :ext;
+SELECT error_of($$SELECT kmeans_fit('life ids', 'SELECT life_test.meddle(''SELECT life_test.drop_it()'') AS x', k => 1, replace => true)$$);
+SELECT error_of($$SELECT kmeans_fit('life new', 'SELECT life_test.meddle(''SELECT life_test.fit_it()'') AS x', k => 1)$$);
+SELECT model, version FROM kmeans_models WHERE model LIKE 'life%';
+
 -- read-only transactions
 BEGIN READ ONLY;
 SELECT error_of($$SELECT kmeans_drop('life ids')$$);
