@@ -235,7 +235,7 @@ check_shape(Relation rel, int columns)
 bool
 km_scan_next(KmScan *scan)
 {
-	/* an index scan allocates as it goes, and the caller's context may be short-lived */
+	/* an index scan allocates as it goes; the caller's context may go first */
 	MemoryContext caller = MemoryContextSwitchTo(scan->cxt);
 
 	scan->tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
