@@ -169,29 +169,25 @@ lab_run()
 
 lab_close()
 {
+  local signal=QUIT tries
+
   trap - EXIT
-  [ -z "$child" ] || kill -TERM -- "-$child" 2>/dev/null || true
-  lab_postmasters | while read -r pid; do
-    kill -QUIT "$pid" 2>/dev/null || true
-    for _ in $(seq 100); do
-      [ -e "/proc/$pid" ] || break
-      sleep 0.05
-    done
-  done
   cd /
+  [ -z "$child" ] || kill -TERM -- "-$child" 2>/dev/null || true
+  for tries in $(seq 100); do
+    [ -n "$(lab_processes)" ] || break
+    [ "$tries" -lt 80 ] || signal=KILL
+    kill -s "$signal" $(lab_processes) 2>/dev/null || true
+    sleep 0.05
+  done
   rm -rf "$lab"
 }
 
-# The servers that run in $lab.  A pid file may be stale and its number
-# somebody else's by now: the server's working directory is its data directory.
-lab_postmasters()
+# Whatever still works in $lab: servers live in their data directories, tests
+# in the copy of the tree.
+lab_processes()
 {
-  local file pid
-
-  find "$lab" -name postmaster.pid 2>/dev/null | while read -r file; do
-    pid=$(head -n 1 "$file")
-    [ "$(readlink "/proc/$pid/cwd")" != "$(dirname "$file")" ] || say "$pid"
-  done
+  find /proc -maxdepth 2 -name cwd -lname "$lab/*" 2>/dev/null | cut -d / -f 3
 }
 
 # ---------------------------------------------------------------------------
