@@ -71,6 +71,11 @@ $(INSTALL_SQL): $(INSTALL_TOPICS) kmeans.control
 	  for topic in $(INSTALL_TOPICS); do echo; cat $$topic || exit 1; done; } > $@.tmp
 	mv $@.tmp $@
 
+clean: clean-core
+.PHONY: clean-core
+clean-core:
+	$(MAKE) -C test/core clean
+
 endif
 
 test:
