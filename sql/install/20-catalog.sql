@@ -12,6 +12,8 @@
 
 CREATE SEQUENCE kmeans_model_id_seq;
 
+COMMENT ON SEQUENCE kmeans_model_id_seq IS 'numbers of models, never used twice';
+
 CREATE TABLE kmeans_catalog (
     model_id bigint NOT NULL,
     name text COLLATE "C" NOT NULL,
