@@ -82,14 +82,18 @@ struct KmKernel
 	size_t		work;			/* multiply-adds since the last check */
 	double	   *packed;			/* the centroids in groups */
 	double	   *tile;			/* d x lanes */
-	double	   *row;			/* d: one row in the space */
+	double	   *row;			/* 2 x d: rows in the space */
 	double	   *best;			/* KM_TILE */
 	int64_t    *label;			/* KM_TILE */
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 };
 
+typedef double KernelPair __attribute__((vector_size(16), aligned(8)));
+
 static int	kernel_fill(KmKernel *kernel, const double *values, int nrows,
 						double *z);
+static inline void kernel_transpose(const double *a, const double *b, int d,
+									double *tile, int lanes);
 static void kernel_worked(KmKernel *kernel, size_t work);
 
 static inline int
@@ -117,7 +121,7 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 	kernel->packed = km_team_alloc(team, groups * d,
 								   KERNEL_GROUP * sizeof(double));
 	kernel->tile = km_team_alloc(team, d * kernel->lanes, sizeof(double));
-	kernel->row = km_team_alloc(team, d, sizeof(double));
+	kernel->row = km_team_alloc(team, 2 * d, sizeof(double));
 	kernel->best = km_team_alloc(team, KM_TILE, sizeof(double));
 	kernel->label = km_team_alloc(team, KM_TILE, sizeof(int64_t));
 	kernel->distances = km_team_alloc(team, KERNEL_GROUP * KM_TILE,
@@ -259,26 +263,50 @@ kernel_fill(KmKernel *kernel, const double *values, int nrows, double *z)
 		KERNEL_MIN_LANES * KERNEL_MIN_LANES;
 	bool		identity = km_space_identity(space);
 
-	for (int i = 0; i < nrows; i++)
+	for (int i = 0; i < nrows; i += 2)
 	{
-		const double *row = values + (size_t) i * d;
+		const double *row[2];
 
-		if (!identity)
+		/* an odd last row goes twice */
+		for (int r = 0; r < 2; r++)
 		{
-			/* the length is not 0: such rows are not accepted */
-			km_space_row(space, row, kernel->row);
-			row = kernel->row;
+			int			from = i + r < nrows ? i + r : i;
+
+			row[r] = values + (size_t) from * d;
+			if (!identity)
+			{
+				/* the length is not 0: such rows are not accepted */
+				km_space_row(space, row[r], kernel->row + (size_t) r * d);
+				row[r] = kernel->row + (size_t) r * d;
+			}
+			if (z != NULL)
+				memcpy(z + (size_t) from * d, row[r], d * sizeof(double));
 		}
-		for (int t = 0; t < d; t++)
-			kernel->tile[(size_t) t * lanes + i] = row[t];
-		if (z != NULL)
-			memcpy(z + (size_t) i * d, row, d * sizeof(double));
+		kernel_transpose(row[0], row[1], d, kernel->tile + i, lanes);
 	}
 	for (int t = 0; t < d; t++)
 		for (int i = nrows; i < used; i++)
 			kernel->tile[(size_t) t * lanes + i] = 0;
 	kernel_worked(kernel, (size_t) nrows * d);
 	return used;
+}
+
+/* two rows at a time, in squares of two by two */
+static inline void
+kernel_transpose(const double *a, const double *b, int d, double *tile, int lanes)
+{
+	int			t;
+
+	for (t = 0; t + 1 < d; t += 2)
+	{
+		KernelPair	x = *(const KernelPair *) (a + t);
+		KernelPair	y = *(const KernelPair *) (b + t);
+
+		*(KernelPair *) (tile + (size_t) t * lanes) = (KernelPair) {x[0], y[0]};
+		*(KernelPair *) (tile + (size_t) (t + 1) * lanes) = (KernelPair) {x[1], y[1]};
+	}
+	if (t < d)
+		*(KernelPair *) (tile + (size_t) t * lanes) = (KernelPair) {a[t], b[t]};
 }
 
 static void

@@ -76,13 +76,24 @@ stats_weights(const KmChunk *chunk, int64_t start)
 	return chunk->weight != NULL ? chunk->weight + start : NULL;
 }
 
-/* x / 2^exponent without an intermediate overflow, for any exponent */
-static inline double
-stats_divide(double x, int exponent)
+/*
+ * The exponent of a power of two that brings deviations of up to `most` to at
+ * most 1.  Its inverse is a double; deviations under 2^-1000 stay small, which
+ * their squares can bear.
+ */
+static inline int
+stats_exponent(double most)
 {
-	int			half = exponent / 2;
+	int			exponent = most > 0 ? km_bits_exponent(most) + 1 : 0;
 
-	return x * km_bits_pow2(-half) * km_bits_pow2(half - exponent);
+	return exponent > -1000 ? exponent : -1000;
+}
+
+/* x * 2^exponent, where 2^exponent alone may be too large */
+static inline double
+stats_multiply(double x, int exponent)
+{
+	return x * km_bits_pow2(exponent / 2) * km_bits_pow2(exponent - exponent / 2);
 }
 
 /* ---- Features ---- */
@@ -158,7 +169,7 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 
 		most = stats->present[t] > 0 ?
 			fmax(fabs(stats->min[t]), fabs(stats->max[t])) : 0;
-		exponent[t] = most > 0 ? km_bits_exponent(most) + 1 : 0;
+		exponent[t] = stats_exponent(most);
 		stats->mean[t] = stats->weight[t] > 0 ?
 			km_exact_mean(&sums[t], stats->weight[t]) : NAN;
 	}
@@ -289,14 +300,13 @@ static void
 stats_deviations(KmExact *sum, double *x, const double *w, int n,
 				 double mean, int exponent)
 {
-	double		m = stats_divide(mean, exponent);
-	double		high = km_bits_pow2(-(exponent / 2));
-	double		low = km_bits_pow2(exponent / 2 - exponent);
+	double		factor = km_bits_pow2(-exponent);
+	double		m = mean * factor;
 	int			present = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		double		deviation = x[i] * high * low - m;
+		double		deviation = x[i] * factor - m;
 
 		if (isnan(deviation) || (w != NULL && w[i] == 0))
 			continue;
@@ -360,10 +370,10 @@ stats_variance(KmStats *stats, int t, KmExact *sum, const KmExact *squares,
 	}
 	/* (sum - w * mean) / w is what the mean's rounding lost */
 	km_exact_add_product(sum, -w, stats->mean[t]);
-	lost = stats_divide(km_exact_mean(sum, w), exponent);
+	lost = km_exact_mean(sum, w) * km_bits_pow2(-exponent);
 	variance = km_exact_mean(squares, w) - lost * lost;
 	stats->stddev[t] = variance > 0 ?
-		stats_divide(sqrt(variance), -exponent) : 0;
+		stats_multiply(sqrt(variance), exponent) : 0;
 }
 
 /* ---- Clusters ---- */
@@ -387,6 +397,8 @@ static void histogram_add(Histogram *histogram, double score, double weight);
 static void histogram_reduce(Histogram *histogram);
 static void histogram_pack(Histogram *histogram, KmHistogram *packed);
 
+#define SUMMARY_WAITING	32
+
 /* What a summary needs besides what it returns. */
 typedef struct Summarizer
 {
@@ -399,15 +411,47 @@ typedef struct Summarizer
 	double		largest_weight; /* see km_sums_addend() */
 } Summarizer;
 
+/* the lesser of least and the score by one cluster */
+static inline double
+outlier_score(double dist2, double reference, double least)
+{
+	double		limit = least * reference;
+
+	if (reference < 0)
+		return least;
+
+	/*
+	 * Spare the root and the division where a comparison of squares, with a
+	 * margin over its roundings, shows that they would be in vain.
+	 */
+	if (limit > 0x1p-400 && dist2 > limit * limit * (1 + 0x1p-40))
+		return least;
+	if (reference > 0)
+		return fmin(least, sqrt(dist2) / reference);
+	return dist2 == 0 ? 0 : least;
+}
+
+/*
+ * The squared distances of a cluster's rows on their way into its inertia:
+ * many together are added in a fraction of the time.
+ */
+typedef struct SummaryInertia
+{
+	KmExact		sum;
+	int			n;
+	double		dist2[SUMMARY_WAITING];
+} SummaryInertia;
+
 static KmSummary *summary_create(KmTeam *team, int k, int d);
 static void summary_label(Summarizer *s);
 static void summary_label_rows(Summarizer *s, KmChunk *chunk, int64_t start,
-							   int n, KmSums *sums, KmExact *inertia,
+							   int n, KmSums *sums, SummaryInertia *waiting,
 							   double *radius2);
 static void summary_share(Summarizer *s, KmExact *inertia, double *radius2);
 static void summary_spread(Summarizer *s);
 static void summary_spread_rows(Summarizer *s, KmChunk *chunk, int64_t start,
-								int n, const int *exponent, double *row,
+								int n, const double *factor,
+								const double *means, double *row,
 								KmSums *squares);
 static void summary_outliers(Summarizer *s);
 
@@ -477,12 +521,14 @@ summary_label(Summarizer *s)
 	KmGrid	   *grid = km_grid_create(team, summary->d, s->raw->largest,
 									  s->raw->smallest);
 	KmSums	   *sums = km_sums_create(team, grid, k);
-	KmExact    *inertia = km_team_alloc(team, k, sizeof(KmExact));
+	SummaryInertia *waiting = km_team_alloc(team, k, sizeof(SummaryInertia));
 	double	   *radius2 = km_team_alloc(team, k, sizeof(double));
+	KmExact    *inertia;
 
 	for (int j = 0; j < k; j++)
 	{
-		km_exact_init(&inertia[j]);
+		km_exact_init(&waiting[j].sum);
+		waiting[j].n = 0;
 		radius2[j] = 0;
 	}
 	for (int c = 0; c < s->rows->nchunks; c++)
@@ -492,20 +538,27 @@ summary_label(Summarizer *s)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 			summary_label_rows(s, chunk, start,
 							   summary_batch(chunk, start, KM_TILE), sums,
-							   inertia, radius2);
+							   waiting, radius2);
 	}
+	inertia = km_team_alloc(team, k, sizeof(KmExact));
+	for (int j = 0; j < k; j++)
+	{
+		km_exact_add_many(&waiting[j].sum, waiting[j].dist2, waiting[j].n);
+		inertia[j] = waiting[j].sum;
+	}
+	km_team_release(team, waiting);
 	km_sums_means(sums, summary->mean, summary->weight);
 	summary_share(s, inertia, radius2);
 
-	km_team_release(team, radius2);
 	km_team_release(team, inertia);
+	km_team_release(team, radius2);
 	km_sums_free(sums);
 	km_grid_free(team, grid);
 }
 
 static void
 summary_label_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
-				   KmSums *sums, KmExact *inertia, double *radius2)
+				   KmSums *sums, SummaryInertia *waiting, double *radius2)
 {
 	KmSummary  *summary = s->summary;
 	int			d = summary->d;
@@ -531,10 +584,17 @@ summary_label_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
 		}
 		if (weight == 0)
 			continue;
-		if (weight == 1)
-			km_exact_add(&inertia[j], dist2[i]);
+		if (weight != 1)
+			km_exact_add_product(&waiting[j].sum, weight, dist2[i]);
 		else
-			km_exact_add_product(&inertia[j], weight, dist2[i]);
+		{
+			waiting[j].dist2[waiting[j].n++] = dist2[i];
+			if (waiting[j].n == SUMMARY_WAITING)
+			{
+				km_exact_add_many(&waiting[j].sum, waiting[j].dist2, SUMMARY_WAITING);
+				waiting[j].n = 0;
+			}
+		}
 		km_sums_add(sums, j, x, weight, 1);
 		s->largest_weight = fmax(s->largest_weight, km_sums_addend(1, weight));
 	}
@@ -595,6 +655,8 @@ summary_spread(Summarizer *s)
 	double	   *row = km_team_alloc(team, d, sizeof(double));
 	double	   *least = km_team_alloc(team, d, sizeof(double));
 	int		   *exponent = km_team_alloc(team, d, sizeof(int));
+	double	   *factor = km_team_alloc(team, d, sizeof(double));
+	double	   *mean = km_team_alloc(team, (size_t) k * d, sizeof(double));
 	KmGrid	   *grid;
 	KmSums	   *squares;
 	double	   *weight;
@@ -603,10 +665,14 @@ summary_spread(Summarizer *s)
 	{
 		double		half = s->raw->max[t] / 2 - s->raw->min[t] / 2;
 
-		exponent[t] = half > 0 ? km_bits_exponent(half) + 2 : 0;
+		exponent[t] = stats_exponent(half) + 1;
+		factor[t] = km_bits_pow2(-exponent[t]);
 		row[t] = s->largest_weight;
 		least[t] = s->largest_weight * km_bits_pow2(53 - STATS_SQUARE_BITS);
 	}
+	for (int j = 0; j < k; j++)
+		for (int t = 0; t < d; t++)
+			mean[(size_t) j * d + t] = summary->mean[(size_t) j * d + t] * factor[t];
 	grid = km_grid_create(team, d, row, least);
 	squares = km_sums_create(team, grid, k);
 	for (int c = 0; c < s->rows->nchunks; c++)
@@ -617,7 +683,7 @@ summary_spread(Summarizer *s)
 		{
 			summary_spread_rows(s, chunk, start,
 								summary_batch(chunk, start, KM_TILE),
-								exponent, row, squares);
+								factor, mean, row, squares);
 			km_team_check(team);
 		}
 	}
@@ -633,12 +699,14 @@ summary_spread(Summarizer *s)
 			/* NaN stays NaN */
 			if (summary->weight[j] > 0)
 				summary->stddev[cell] = summary->min[cell] == summary->max[cell] ?
-					0 : stats_divide(sqrt(summary->stddev[cell]), -exponent[t]);
+					0 : stats_multiply(sqrt(summary->stddev[cell]), exponent[t]);
 		}
 	}
 	km_team_release(team, weight);
 	km_sums_free(squares);
 	km_grid_free(team, grid);
+	km_team_release(team, mean);
+	km_team_release(team, factor);
 	km_team_release(team, exponent);
 	km_team_release(team, least);
 	km_team_release(team, row);
@@ -646,7 +714,8 @@ summary_spread(Summarizer *s)
 
 static void
 summary_spread_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
-					const int *exponent, double *row, KmSums *squares)
+					const double *factor, const double *means, double *row,
+					KmSums *squares)
 {
 	int			d = s->summary->d;
 	const double *w = stats_weights(chunk, start);
@@ -655,15 +724,14 @@ summary_spread_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
 	{
 		const double *x = chunk->values + (start + i) * d;
 		int			j = chunk->label[start + i];
-		const double *mean = s->summary->mean + (size_t) j * d;
+		const double *mean = means + (size_t) j * d;
 		double		weight = w != NULL ? w[i] : 1;
 
 		if (weight == 0)
 			continue;
 		for (int t = 0; t < d; t++)
 		{
-			double		deviation = stats_divide(x[t], exponent[t]) -
-				stats_divide(mean[t], exponent[t]);
+			double		deviation = x[t] * factor[t] - mean[t];
 
 			row[t] = deviation * deviation;
 		}
@@ -700,9 +768,17 @@ summary_outliers(Summarizer *s)
 
 			km_kernel_all(s->kernel, chunk->values + start * d, n, all);
 			for (int i = 0; i < n; i++)
-				histogram_add(histogram,
-							  km_outlier_score(k, all + (size_t) i * k, reference),
-							  w != NULL ? w[i] : 1);
+			{
+				const double *dist2 = all + (size_t) i * k;
+				int			label = chunk->label[start + i];
+				double		score = outlier_score(dist2[label], reference[label],
+												  INFINITY);
+
+				/* as km_outlier_score(), but most are decided at once */
+				for (int j = 0; j < k; j++)
+					score = outlier_score(dist2[j], reference[j], score);
+				histogram_add(histogram, score, w != NULL ? w[i] : 1);
+			}
 		}
 	}
 	histogram_reduce(histogram);
@@ -755,27 +831,7 @@ km_outlier_score(int k, const double *dist2, const double *reference)
 	double		least = INFINITY;
 
 	for (int j = 0; j < k; j++)
-	{
-		double		limit;
-		double		score;
-
-		if (reference[j] < 0)
-			continue;
-
-		/*
-		 * Spare the root and the division where a comparison of squares, with
-		 * a margin over its roundings, shows that they would be in vain.
-		 */
-		limit = least * reference[j];
-		if (limit > 0x1p-400 && dist2[j] > limit * limit * (1 + 0x1p-40))
-			continue;
-		if (reference[j] > 0)
-			score = sqrt(dist2[j]) / reference[j];
-		else
-			score = dist2[j] == 0 ? 0 : INFINITY;
-		if (score < least)
-			least = score;
-	}
+		least = outlier_score(dist2[j], reference[j], least);
 	return least;
 }
 

@@ -52,9 +52,10 @@
 #define EXACT_LOW		(-1120)
 #define EXACT_ONE		(-EXACT_LOW / SUMS_BASE_BITS)	/* digit of unit 1 */
 
-/* digits at which km_exact_add_many() can cut: units 2^-960 .. 2^960 */
-#define EXACT_MIN_CUT	4
-#define EXACT_MAX_CUT	52
+/* km_exact_add_many(): 2^8 parts under 2^51 fit an int64 */
+#define EXACT_BATCH		256
+#define EXACT_CUT_BITS	50
+#define EXACT_ROUNDS	4
 
 /*
  * Above the grid's digits: room for 2^23 rows with weights of 2^53 each would
@@ -69,6 +70,43 @@
 
 typedef double SumsDoubles __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8)));
 typedef int64_t SumsLongs __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8)));
+
+/* the loops over vectors, see sums_body.h */
+
+typedef struct SumsBody
+{
+	double		(*load) (const double *x, int n, double *rest);
+	int64_t		(*cut) (double *rest, int n, double unit, bool *remains);
+	void		(*add) (const double *z, double weight, const double *scale, int d,
+						int ndigits, int padded, int64_t factor, int64_t *digit);
+} SumsBody;
+
+#define BODY_NAME(name)	name##_generic
+#define BODY_TARGET
+#include "core/sums_body.h"
+
+#if defined(__x86_64__)
+#define BODY_NAME(name)	name##_avx2
+#define BODY_TARGET		__attribute__((target("avx2")))
+#include "core/sums_body.h"
+#endif
+
+static const SumsBody sums_bodies[] = {
+	{exact_load_generic, exact_cut_generic, sums_cut_generic},
+#if defined(__x86_64__)
+	{exact_load_avx2, exact_cut_avx2, sums_cut_avx2}
+#endif
+};
+
+static inline const SumsBody *
+sums_body(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		return &sums_bodies[1];
+#endif
+	return &sums_bodies[0];
+}
 
 static void digits_propagate(int64_t *digit, int n, size_t step);
 static double digits_magnitude(int64_t *digit, int n);
@@ -108,79 +146,40 @@ km_exact_add_product(KmExact *sum, double w, double x)
 
 /*
  * Adding one at a time costs a dependent load and store per digit.  Here all
- * values are cut at the digit of the largest, their parts added up in a
+ * values are cut at EXACT_CUT_BITS below the largest, their parts added up in a
  * register, and so on downwards until nothing remains.  That is exact whatever
- * the values are; for values of similar size it takes three or four rounds.
+ * the values are; for values of similar size it takes two rounds.  What is
+ * still there after EXACT_ROUNDS is far smaller, or near the ends of the range
+ * where M or the unit would not be normal numbers, and goes one by one.
  */
 void
 km_exact_add_many(KmExact *sum, const double *x, int n)
 {
-	enum
+	const SumsBody *body = sums_body();
+	double		rest[EXACT_BATCH];
+
+	for (int start = 0; start < n; start += EXACT_BATCH)
 	{
-		BATCH = 256				/* 2^8 parts of up to 2^40 fit an int64 */
-	};
-	double		rest[BATCH];
+		int			m = n - start < EXACT_BATCH ? n - start : EXACT_BATCH;
+		double		largest = body->load(x + start, m, rest);
+		bool		remains = largest > 0;
+		int			unit = remains ? km_bits_exponent(largest) + 1 : 0;
 
-	for (int start = 0; start < n; start += BATCH)
-	{
-		int			m = n - start < BATCH ? n - start : BATCH;
-		int			padded = (m + SUMS_BLOCK - 1) / SUMS_BLOCK * SUMS_BLOCK;
-		double		largest = 0;
-		bool		remains = true;
-		int			top;
-		SumsDoubles most = {0};
-
-		memcpy(rest, x + start, m * sizeof(double));
-		for (int i = m; i < padded; i++)
-			rest[i] = 0;
-		for (int i = 0; i < padded; i += SUMS_BLOCK)
+		for (int round = 0; remains && round < EXACT_ROUNDS; round++)
 		{
-			SumsDoubles value = *(SumsDoubles *) (rest + i);
-			SumsDoubles magnitude = (SumsDoubles) ((SumsLongs) value & INT64_MAX);
-			SumsLongs	larger = (SumsLongs) (magnitude > most);
+			int64_t		parts;
 
-			most = (SumsDoubles) ((larger & (SumsLongs) magnitude) |
-								  (~larger & (SumsLongs) most));
+			unit -= EXACT_CUT_BITS;
+			if (unit < -960 || unit > 960)
+				break;
+			parts = body->cut(rest, m, km_bits_pow2(unit), &remains);
+			exact_add_bits(sum, (uint64_t) (parts < 0 ? -parts : parts), unit,
+						   parts < 0);
 		}
-		for (int l = 0; l < SUMS_BLOCK; l++)
-			largest = most[l] > largest ? most[l] : largest;
-		if (largest == 0)
-			continue;
-
-		/* only where M is finite and u a normal number; see below for the rest */
-		top = (km_bits_exponent(largest) + 1 - EXACT_LOW) / SUMS_BASE_BITS;
-		for (; remains && top >= EXACT_MIN_CUT && top <= EXACT_MAX_CUT; top--)
-		{
-			double		unit = km_bits_pow2(EXACT_LOW + top * SUMS_BASE_BITS);
-			double		shift = 0x1.8p52 * unit;
-			SumsDoubles magic = shift - (SumsDoubles) {0};
-			SumsLongs	parts = {0};
-			SumsLongs	left = {0};
-
-			for (int i = 0; i < padded; i += SUMS_BLOCK)
-			{
-				SumsDoubles value = *(SumsDoubles *) (rest + i);
-				SumsDoubles cut = value + magic;
-
-				parts += (SumsLongs) cut - (SumsLongs) magic;
-				value -= cut - magic;
-				left |= (SumsLongs) value;
-				*(SumsDoubles *) (rest + i) = value;
-			}
-			for (int l = 0; l < SUMS_BLOCK; l++)
-				sum->digit[top] += parts[l];
-			exact_pending(sum, m);
-
-			/* the sign bit alone is a zero */
-			remains = false;
-			for (int l = 0; l < SUMS_BLOCK; l++)
-				remains = remains || (left[l] & INT64_MAX) != 0;
-		}
-
-		/* near the ends of the range: one by one */
 		if (remains)
 			for (int i = 0; i < m; i++)
-				km_exact_add(sum, rest[i]);
+				if (rest[i] != 0)
+					km_exact_add(sum, rest[i]);
 	}
 }
 
@@ -300,13 +299,13 @@ struct KmSums
 {
 	KmTeam	   *team;
 	const KmGrid *grid;
+	const SumsBody *body;
 	int			k;
 	int			d;
 	int			padded;			/* d, up to whole blocks */
 	int			cut_digits;		/* those a value is cut into */
 	int			ndigits;		/* and those for carries */
 	double	   *scale;			/* padded: brings a feature to [-1, 1] */
-	double	   *row;			/* padded: the row being added */
 	int64_t    *digit;			/* k x ndigits x padded */
 	int32_t    *pending;		/* k */
 
@@ -318,8 +317,8 @@ struct KmSums
 	KmExact    *fraction;		/* k, or NULL */
 };
 
-static void sums_cut(KmSums *sums, int64_t *digit, int64_t factor);
-static void sums_cut_heavy(KmSums *sums, int64_t *digit, int64_t factor);
+static void sums_cut_heavy(KmSums *sums, const double *z, int64_t factor,
+						   int64_t *digit);
 static void sums_settle(KmSums *sums, int j);
 static KmExact *sums_fractions(KmSums *sums);
 static double sums_weight(const int64_t *whole, const KmExact *fraction);
@@ -384,23 +383,20 @@ km_sums_create(KmTeam *team, const KmGrid *grid, int k)
 
 	sums->team = team;
 	sums->grid = grid;
+	sums->body = sums_body();
 	sums->k = k;
 	sums->d = grid->d;
 	sums->padded = (grid->d + SUMS_BLOCK - 1) / SUMS_BLOCK * SUMS_BLOCK;
 	sums->cut_digits = grid->ndigits;
 	sums->ndigits = grid->ndigits + SUMS_CARRY_DIGITS;
 	sums->scale = km_team_alloc(team, (size_t) sums->padded, sizeof(double));
-	sums->row = km_team_alloc(team, (size_t) sums->padded, sizeof(double));
 	sums->digit = km_team_alloc(team, (size_t) k * sums->padded,
 								sums->ndigits * sizeof(int64_t));
 	sums->pending = km_team_alloc(team, (size_t) k, sizeof(int32_t));
 	sums->whole = km_team_alloc(team, (size_t) k, 2 * sizeof(int64_t));
 	sums->fraction = NULL;
 	for (int t = 0; t < sums->padded; t++)
-	{
 		sums->scale[t] = t < sums->d ? km_bits_pow2(-grid_top(grid, t)) : 0;
-		sums->row[t] = 0;
-	}
 	km_sums_clear(sums);
 	return sums;
 }
@@ -431,7 +427,6 @@ km_sums_free(KmSums *sums)
 	km_team_release(team, sums->whole);
 	km_team_release(team, sums->pending);
 	km_team_release(team, sums->digit);
-	km_team_release(team, sums->row);
 	km_team_release(team, sums->scale);
 	km_team_release(team, sums);
 }
@@ -448,26 +443,24 @@ km_sums_add(KmSums *sums, int j, const double *z, double w, int sign)
 	{
 		int64_t		count = (int64_t) w;
 
-		for (int t = 0; t < sums->d; t++)
-			sums->row[t] = z[t] * sums->scale[t];
 		if (count <= SUMS_SMALL_WEIGHT)
 		{
 			additions = (int) count;
-			sums_cut(sums, digit, sign * count);
+			sums->body->add(z, 1, sums->scale, sums->d, sums->cut_digits,
+							sums->padded, sign * count, digit);
 		}
 		else
 		{
 			additions = SUMS_MAX_DIGITS;
-			sums_cut_heavy(sums, digit, sign * count);
+			sums_cut_heavy(sums, z, sign * count, digit);
 		}
 		sums->whole[2 * j] += sign * (count & SUMS_BASE_MASK);
 		sums->whole[2 * j + 1] += sign * (count >> SUMS_BASE_BITS);
 	}
 	else
 	{
-		for (int t = 0; t < sums->d; t++)
-			sums->row[t] = w * z[t] * sums->scale[t];
-		sums_cut(sums, digit, sign);
+		sums->body->add(z, w, sums->scale, sums->d, sums->cut_digits,
+						sums->padded, sign, digit);
 		km_exact_add(&sums_fractions(sums)[j], sign * w);
 	}
 	sums->pending[j] += additions;
@@ -539,47 +532,15 @@ km_sums_means(KmSums *sums, double *mean, double *weight)
 }
 
 /*
- * Cut sums->row into digits and add factor times each; factor is at most
- * SUMS_SMALL_WEIGHT either way.
+ * The same as sums_cut() for any factor up to 2^53: a digit times the factor
+ * has up to 93 bits, which spread over the digit and the two above it.
  */
 static void
-sums_cut(KmSums *sums, int64_t *digit, int64_t factor)
-{
-	int			padded = sums->padded;
-
-	for (int t = 0; t < padded; t += SUMS_BLOCK)
-	{
-		SumsDoubles rest = *(SumsDoubles *) (sums->row + t);
-		double		unit = 0x1p-40;
-
-		for (int i = sums->cut_digits; i-- > 0; unit *= 0x1p-40)
-		{
-			SumsDoubles magic = 0x1.8p52 * unit - (SumsDoubles) {0};
-			SumsDoubles cut = rest + magic;
-			SumsLongs	part = (SumsLongs) cut - (SumsLongs) magic;
-			SumsLongs  *place = (SumsLongs *) (digit + (size_t) i * padded + t);
-
-			rest -= cut - magic;
-			if (factor == 1)
-				*place += part;
-			else if (factor == -1)
-				*place -= part;
-			else
-				*place += part * factor;
-		}
-	}
-}
-
-/*
- * The same for any factor up to 2^53: a digit times the factor has up to 93
- * bits, which spread over the digit and the two above it.
- */
-static void
-sums_cut_heavy(KmSums *sums, int64_t *digit, int64_t factor)
+sums_cut_heavy(KmSums *sums, const double *z, int64_t factor, int64_t *digit)
 {
 	for (int t = 0; t < sums->d; t++)
 	{
-		double		rest = sums->row[t];
+		double		rest = z[t] * sums->scale[t];
 		double		unit = 0x1p-40;
 
 		for (int i = sums->cut_digits; i-- > 0; unit *= 0x1p-40)
