@@ -1,5 +1,6 @@
 -- Pictures and lab data.
 
+-- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,
   centers int DEFAULT 3,
