@@ -60,4 +60,24 @@ km_bits_exponent(double x)
 	return exponent + 63 - __builtin_clzll(mantissa);
 }
 
+/* x * 2^e, where 2^e alone may be no double */
+static inline double
+km_bits_scale(double x, int e)
+{
+	return x * km_bits_pow2(e / 2) * km_bits_pow2(e - e / 2);
+}
+
+/*
+ * The exponent of a power of two that brings numbers of up to `most` to at
+ * most 1 and whose inverse is a double.  (Numbers under 2^-1000 then stay
+ * small, but not so small that their squares vanish.)
+ */
+static inline int
+km_bits_cover(double most)
+{
+	int			e = most > 0 ? km_bits_exponent(most) + 1 : 0;
+
+	return e > -1000 ? e : -1000;
+}
+
 #endif							/* KM_BITS_H */

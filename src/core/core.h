@@ -35,7 +35,7 @@ typedef struct KmTeam
 {
 	void	   *arg;
 
-	/* never return NULL; memory is not cleared */
+	/* never returns NULL; memory is not cleared, and aligned to 8 bytes only */
 	void	   *(*alloc) (void *arg, size_t size);
 	void		(*release) (void *arg, void *ptr);
 

@@ -88,7 +88,7 @@ struct KmKernel
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 };
 
-typedef double KernelPair __attribute__((vector_size(16), aligned(8)));
+typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias));
 
 static int	kernel_fill(KmKernel *kernel, const double *values, int nrows,
 						double *z);

@@ -20,8 +20,8 @@
  * not an array, because below -O3 an array would stay in memory.
  */
 
-typedef double BODY_NAME(Doubles) __attribute__((vector_size(BODY_WIDTH), aligned(8)));
-typedef int64_t BODY_NAME(Longs) __attribute__((vector_size(BODY_WIDTH), aligned(8)));
+typedef double BODY_NAME(Doubles) __attribute__((vector_size(BODY_WIDTH), aligned(8), may_alias));
+typedef int64_t BODY_NAME(Longs) __attribute__((vector_size(BODY_WIDTH), aligned(8), may_alias));
 
 #define BODY_LANES (BODY_WIDTH / 8)
 

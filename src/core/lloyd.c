@@ -151,8 +151,7 @@ lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 			lloyd_label_rows(l, first, chunk, start,
-							 (int) (chunk->nrows - start < KM_TILE ?
-									chunk->nrows - start : KM_TILE),
+							 km_chunk_batch(chunk, start, KM_TILE),
 							 &reassigned, &inertia);
 	}
 	km_team_add(l->team, &reassigned, 1);
@@ -329,8 +328,7 @@ lloyd_farthest(Lloyd *l, int wanted)
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
-			int			n = (int) (chunk->nrows - start < KM_TILE ?
-								   chunk->nrows - start : KM_TILE);
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
 			int32_t		label[KM_TILE];
 			double		dist2[KM_TILE];
 
@@ -372,8 +370,7 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
-			int			n = (int) (chunk->nrows - start < KM_TILE ?
-								   chunk->nrows - start : KM_TILE);
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
 			int32_t		label[KM_TILE];
 			double		dist2[KM_TILE];
 

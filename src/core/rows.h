@@ -43,4 +43,18 @@ km_rows_get(KmRows *rows, int chunk)
 	return rows->get(rows->arg, chunk);
 }
 
+/* the weights of a chunk from row `start`, or NULL */
+static inline const double *
+km_chunk_weights(const KmChunk *chunk, int64_t start)
+{
+	return chunk->weight != NULL ? chunk->weight + start : NULL;
+}
+
+/* how many rows there are from `start`, but at most so many */
+static inline int
+km_chunk_batch(const KmChunk *chunk, int64_t start, int most)
+{
+	return (int) (chunk->nrows - start < most ? chunk->nrows - start : most);
+}
+
 #endif							/* KM_ROWS_H */

@@ -36,7 +36,7 @@
 #define SEED_MAX_BUCKETS_LOG2 10
 #define SEED_BUCKET_ROWS 64		/* aim, while there are few rows */
 #define SEED_MAX_CANDIDATES 16
-#define SEED_CHECK_ROWS	1024
+#define SEED_CHECK_ROWS	64
 
 typedef struct Seeding
 {
@@ -387,8 +387,7 @@ seed_best(Seeding *s, int n)
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
-			int			rows = (int) (chunk->nrows - start < KM_TILE ?
-									  chunk->nrows - start : KM_TILE);
+			int			rows = km_chunk_batch(chunk, start, KM_TILE);
 			const double *old = chunk->dist2 + start;
 
 			km_kernel_all(s->kernel, chunk->values + start * s->d, rows,
@@ -437,8 +436,7 @@ seed_update(Seeding *s, const double *centroid, bool first)
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
-			int			rows = (int) (chunk->nrows - start < KM_TILE ?
-									  chunk->nrows - start : KM_TILE);
+			int			rows = km_chunk_batch(chunk, start, KM_TILE);
 
 			km_kernel_all(s->kernel, chunk->values + start * s->d, rows,
 						  s->distances);

@@ -8,7 +8,7 @@
  */
 #include "core/sort.h"
 
-#define SORT_CHECK_EVERY 256	/* sifts between two calls of check */
+#define SORT_CHECK_EVERY 8	/* sifts between two calls of check */
 
 typedef int (*SortCompare) (const double *a, const double *b, const void *arg);
 

@@ -68,8 +68,8 @@
 #define SUMS_SMALL_WEIGHT (1 << 10) /* weights that multiply digits in place */
 #define SUMS_BATCH_DIGITS (1 << 17) /* digits that a team adds up at a time */
 
-typedef double SumsDoubles __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8)));
-typedef int64_t SumsLongs __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8)));
+typedef double SumsDoubles __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8), may_alias));
+typedef int64_t SumsLongs __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8), may_alias));
 
 /* the loops over vectors, see sums_body.h */
 

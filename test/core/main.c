@@ -76,16 +76,18 @@ near(double a, double b, double relative)
 static void *
 solo_alloc(void *arg, size_t size)
 {
-	void	   *ptr;
+	char	   *ptr;
 
 	(void) arg;
-	ptr = malloc(size);
+	if (size > SIZE_MAX - 8)
+		abort();
+	ptr = malloc(size + 8);
 	if (ptr == NULL)
 		abort();
-	/* nobody may count on zeros */
-	memset(ptr, 0xa5, size);
+	/* nobody may count on zeros, or on more than 8 bytes of alignment */
+	memset(ptr, 0xa5, size + 8);
 	__atomic_add_fetch(&allocated, 1, __ATOMIC_RELAXED);
-	return ptr;
+	return ptr + 8;
 }
 
 static void
@@ -93,7 +95,7 @@ solo_release(void *arg, void *ptr)
 {
 	(void) arg;
 	__atomic_sub_fetch(&allocated, 1, __ATOMIC_RELAXED);
-	free(ptr);
+	free((char *) ptr - 8);
 }
 
 static void
