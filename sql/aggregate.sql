@@ -71,7 +71,7 @@ FROM unnest(ARRAY['{"speed": 1}', '[]', '{"n_init": 0}', '{"n_init": 1.5}', '{"n
 SELECT error_of(s) FROM unnest(ARRAY[
   'SELECT kmeans_agg(NULL, ARRAY[x]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(0, ARRAY[x]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(x::int, ARRAY[x]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x], CASE WHEN x > 5 THEN ''{}''::jsonb ELSE ''{"seed": 1}'' END) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[x], CASE WHEN x > 5 THEN ''{}''::jsonb END) FROM generate_series(1.0, 9.0) x',
-  'SELECT kmeans_agg(2, x) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, x::text) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[x::text]) FROM generate_series(1.0, 9.0) x',
+  'SELECT kmeans_agg(1, CASE WHEN x > 5 THEN ROW(x, 1) ELSE ROW(x, 1, 2) END) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, x) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, x::text) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[x::text]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x, NULL], ''{"on_null": "error"}'') FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, array_fill(x, ARRAY[x::int])) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[ARRAY[x]]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x, ''NaN'']::float8[]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[1e200::float8]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x], ''{"on_null": "error"}'') FROM (VALUES (1.0), (NULL)) v(x)', 'SELECT kmeans_agg(2, a, ''{"on_null": "error"}'') FROM (VALUES (NULL), (''{1}''::int[])) v(a)',

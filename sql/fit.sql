@@ -169,6 +169,7 @@ SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1e200::float8, 1.0), (2, 2.0)'
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1e300::float8), (-1e300)', k => 1)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1.7e308::float8), (-1.7e308)', k => 1, scale => 'minmax')$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'SELECT x::float8 * 1e153 FROM generate_series(-40, 40) x', k => 2)$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT (x % 3 - 1) * 1e153::float8 AS x FROM generate_series(1, 3000) x', k => 2)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1.0::float8), (''NaN'')', k => 1)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1.0::float8), (''-Infinity'')', k => 1)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (1.0), (''NaN''::numeric)', k => 1)$$);

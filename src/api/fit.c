@@ -409,7 +409,6 @@ kmeans_save(PG_FUNCTION_ARGS)
 	bool		replace;
 	KmModelRef *ref;
 	KmModel    *model;
-	char	   *wrong;
 
 	PreventCommandIfReadOnly("kmeans_save()");
 	name = km_args_text(fcinfo, 0, "model");
@@ -417,12 +416,6 @@ kmeans_save(PG_FUNCTION_ARGS)
 	km_registry_check_new_name(name);
 	km_args_require(fcinfo, 1, "result");
 	model = km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)));
-	wrong = km_model_validate(model);
-	if (wrong != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid value of type kmeans_model"),
-				 errdetail("%s", wrong)));
 
 	ref = km_registry_lock(name);
 	if (ref != NULL && !replace)

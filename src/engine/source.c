@@ -28,7 +28,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -83,17 +82,23 @@ km_source_split_name(const char *text)
 	return names;
 }
 
-static RangeVar *
-km_source_range_var(List *names)
+static List *
+km_source_strings(List *names)
 {
 	List	   *strings = NIL;
 	ListCell   *lc;
 
-	if (list_length(names) > 3)
-		return NULL;
 	foreach(lc, names)
 		strings = lappend(strings, makeString((char *) lfirst(lc)));
-	return makeRangeVarFromNameList(strings);
+	return strings;
+}
+
+static RangeVar *
+km_source_range_var(List *names)
+{
+	if (list_length(names) > 3)
+		return NULL;
+	return makeRangeVarFromNameList(km_source_strings(names));
 }
 
 /* The relation a text names, or InvalidOid. */
@@ -147,7 +152,7 @@ km_source_relation_query(KmSourceParse *parse, List *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s\" does not exist",
-						NameListToString(stringToQualifiedNameList(spec->text))),
+						NameListToString(km_source_strings(names))),
 				 spec->model != NULL && OidIsValid(km_source_lookup(spec->model)) ?
 				 errhint("\"%s\" is a relation: the arguments are the name of the model, then its source.",
 						 spec->model) : 0));

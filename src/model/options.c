@@ -152,7 +152,7 @@ km_options_draw_seed(void)
 	if (!pg_strong_random(&seed, sizeof(seed)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not draw a random seed")));
+				 errmsg_internal("could not draw a random seed")));
 	return seed & PG_INT64_MAX;
 }
 
