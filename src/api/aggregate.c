@@ -52,6 +52,7 @@ typedef struct KmAggState
 	KmEncoder  *encoders;
 	KmColumn	element_column; /* arrays with NULL elements are taken apart */
 	KmEncoder	element;
+	KmTeam	   *team;			/* of one */
 	KmPoints   *points;			/* NULL until the number of features is known */
 	int			d;
 	List	   *waiting;		/* KmAggWaiting of rows before that */
@@ -173,6 +174,7 @@ km_agg_begin(FunctionCallInfo fcinfo, MemoryContext aggcontext)
 	KmColumnKind kind;
 
 	state->cxt = cxt;
+	state->team = km_team_alone(cxt);
 	km_options_init(&state->options);
 	state->options.k = state->k = km_args_int(fcinfo, 1, "k");
 	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
@@ -367,7 +369,7 @@ km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
 		return false;
 	km_source_check_size(d, state->k);
 	state->d = (int) d;
-	state->points = km_points_create(state->cxt, state->d, false);
+	state->points = km_points_create(state->team, state->cxt, state->d, false);
 
 	state->waiting = NIL;
 	foreach(lc, waiting)
@@ -505,7 +507,7 @@ kmeans_agg_finalfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	state = (KmAggState *) PG_GETARG_POINTER(0);
-	if (state->points == NULL || km_points_count(state->points) == 0)
+	if (state->points == NULL || km_points_pushed(state->points) == 0)
 		PG_RETURN_NULL();
 
 	job = AllocSetContextCreate(caller, "kmeans fit job", ALLOCSET_DEFAULT_SIZES);
@@ -523,7 +525,7 @@ kmeans_agg_finalfn(PG_FUNCTION_ARGS)
 		KmFit	   *fit;
 		KmModel    *model;
 
-		km_fitted_params(&state->options, state->d, &params);
+		params = km_fitted_params(&state->options);
 		fit = km_driver_fit(state->points, &params);
 		model = km_fitted_model(fit, state->points, columns, ncolumns,
 								&state->options, n_skipped);

@@ -23,8 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "api/args.h"
-#include "engine/driver.h"
-#include "engine/source.h"
+#include "engine/fitjob.h"
 #include "model/fitted.h"
 #include "model/options.h"
 #include "model/registry.h"
@@ -45,12 +44,9 @@ typedef struct KmFitCall
 	instr_time	start;
 	KmModelRef *ref;			/* the model as it is, or NULL */
 	KmModel    *old;			/* its promoted version, or NULL */
-	KmSource   *source;
-	KmLoad		load;
-	char	  **features;
-	int			nfeatures;
+	KmFitJob	job;
+	KmRenewal	renewal;
 	KmModel    *model;			/* the result */
-	KmFit	   *fit;
 } KmFitCall;
 
 /* ---- Arguments ---- */
@@ -149,15 +145,15 @@ km_fit_column_sd(const KmColumn *column, const double *stddev)
 static void
 km_fit_notice_scale(const KmFitCall *call)
 {
-	const KmStats *stats = km_points_stats(call->load.points);
-	const KmColumn *columns = call->source->columns;
+	const KmStats *stats = km_points_stats(call->job.load.points);
+	const KmColumn *columns = call->job.source->columns;
 	const double *stddev = stats->stddev;
 	int			least = -1;
 	int			most = -1;
 	double		least_sd = 0;
 	double		most_sd = 0;
 
-	for (int i = 0; i < call->source->ncolumns; stddev += columns[i++].nfeatures)
+	for (int i = 0; i < call->job.source->ncolumns; stddev += columns[i++].nfeatures)
 	{
 		double		sd = km_fit_column_sd(&columns[i], stddev);
 
@@ -184,22 +180,22 @@ km_fit_notice_scale(const KmFitCall *call)
 static void
 km_fit_notice_constant(const KmFitCall *call)
 {
-	const KmStats *stats = km_points_stats(call->load.points);
+	const KmStats *stats = km_points_stats(call->job.load.points);
 
-	for (int t = 0; t < call->nfeatures; t++)
+	for (int t = 0; t < call->job.nfeatures; t++)
 		if (stats->min[t] == stats->max[t])
 			ereport(NOTICE,
 					(errmsg("feature \"%s\" is constant: its divisor counts as 1",
-							call->features[t])));
+							call->job.features[t])));
 }
 
 static void
 km_fit_tell_rows(const KmFitCall *call)
 {
-	if (call->load.n_skipped > 0)
+	if (call->job.load.n_skipped > 0)
 		ereport(NOTICE,
 				(errmsg("skipped %lld of %lld rows without a value for every feature%s",
-						(long long) call->load.n_skipped, (long long) call->load.n_read,
+						(long long) call->job.load.n_skipped, (long long) call->job.load.n_read,
 						call->options.weight != NULL ? " and a weight" : ""),
 				 call->options.on_null == KM_ON_NULL_SKIP ?
 				 errhint("Use on_null => 'mean' to fill them, or 'error' to find them.") : 0));
@@ -212,7 +208,7 @@ km_fit_tell_rows(const KmFitCall *call)
 static void
 km_fit_tell_result(const KmFitCall *call)
 {
-	const KmFit *fit = call->fit;
+	const KmFit *fit = call->job.fit;
 
 	if (fit->k < call->options.k)
 		ereport(WARNING,
@@ -238,12 +234,51 @@ km_fit_lock(KmFitCall *call)
 	if (!call->replace)
 		km_registry_refuse_existing(call->name);
 	call->old = km_registry_load(call->ref, NULL);
+	call->renewal.max_id = km_registry_max_cluster(call->ref);
+}
+
+/*
+ * The rows are in: look whether they will do, tell about them, and find out
+ * which ids the clusters get.  There may be workers: no catalog access here.
+ */
+static void
+km_fit_ready(KmFitJob *job)
+{
+	KmFitCall  *call = job->arg;
+
+	if (job->load.n_read == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the source has no rows")));
+	if (job->n_rows < call->options.k)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%lld usable rows are too few for %d clusters",
+						(long long) job->n_rows, call->options.k),
+				 errdetail("The source has %lld rows; %lld were skipped.",
+						   (long long) job->load.n_read,
+						   (long long) job->load.n_skipped)));
+	km_fit_tell_rows(call);
+	km_fitted_check_start(&call->options, job->nfeatures);
+	if (call->old == NULL)
+		return;
+	if (km_renew_same_features(call->old, job->features, job->nfeatures))
+	{
+		call->renewal.old = call->old;
+		job->params.numbering = km_renew_number;
+		job->params.numbering_arg = &call->renewal;
+	}
+	else
+		ereport(NOTICE,
+				(errmsg("the features of model \"%s\" have changed: its clusters are numbered anew, without labels",
+						call->name)));
 }
 
 static void
-km_fit_load(KmFitCall *call)
+km_fit_run(KmFitCall *call)
 {
-	KmOptions  *options = &call->options;
+	const KmOptions *options = &call->options;
+	KmFitJob   *job = &call->job;
 	KmSourceSpec source = {
 		.text = call->source_text,
 		.model = call->name,
@@ -252,67 +287,21 @@ km_fit_load(KmFitCall *call)
 		.weight = options->weight,
 		.id_column = options->id_column
 	};
-	KmPointsSpec points = {
-		.scale = options->scale,
-		.metric = options->metric,
-		.on_null = options->on_null
-	};
-	int64		usable = 0;
 
-	call->source = km_source_open(&source);
-	call->load = km_source_load(call->source, options->on_null, options->k,
-								CurrentMemoryContext);
-	if (call->load.n_read == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the source has no rows")));
-	if (call->load.points != NULL && km_points_count(call->load.points) > 0)
-	{
-		call->features = km_column_features(call->source->columns,
-											call->source->ncolumns, &call->nfeatures);
-		points.features = call->features;
-		call->load.n_skipped += km_points_finish(call->load.points, &points);
-		usable = km_points_count(call->load.points);
-	}
-	if (usable < options->k)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%lld usable rows are too few for %d clusters",
-						(long long) usable, options->k),
-				 errdetail("The source has %lld rows; %lld were skipped.",
-						   (long long) call->load.n_read,
-						   (long long) call->load.n_skipped)));
-	km_fit_tell_rows(call);
-}
+	job->source = km_source_open(&source);
+	job->on_null = options->on_null;
+	job->scale = options->scale;
+	job->metric = options->metric;
+	job->init_d = options->init_d;
+	job->params = km_fitted_params(options);
+	job->params.verbose = call->verbose;
+	job->ready = km_fit_ready;
+	job->arg = call;
+	km_fitjob_run(job);
 
-static void
-km_fit_run(KmFitCall *call)
-{
-	KmFitParams params;
-	KmRenewal	renewal;
-	bool		same;
-
-	km_fitted_params(&call->options, call->nfeatures, &params);
-	params.verbose = call->verbose;
-	same = call->old != NULL &&
-		km_renew_same_features(call->old, call->features, call->nfeatures);
-	if (same)
-	{
-		renewal.old = call->old;
-		renewal.max_id = km_registry_max_cluster(call->ref);
-		params.numbering = km_renew_number;
-		params.numbering_arg = &renewal;
-	}
-	else if (call->old != NULL)
-		ereport(NOTICE,
-				(errmsg("the features of model \"%s\" have changed: its clusters are numbered anew, without labels",
-						call->name)));
-
-	call->fit = km_driver_fit(call->load.points, &params);
-	call->model = km_fitted_model(call->fit, call->load.points, call->source->columns,
-								  call->source->ncolumns, &call->options,
-								  call->load.n_skipped);
-	if (same)
+	call->model = km_fitted_model(job->fit, job->load.points, job->source->columns,
+								  job->source->ncolumns, options, job->load.n_skipped);
+	if (call->renewal.old != NULL)
 		km_renew_labels(call->old, call->model);
 	km_fit_tell_result(call);
 }
@@ -331,15 +320,15 @@ static int
 km_fit_store(KmFitCall *call)
 {
 	KmVersionInfo info = {
-		.source = call->source->stored,
-		.id_column = call->source->id_column,
-		.weight = call->source->weight,
+		.source = call->job.source->stored,
+		.id_column = call->job.source->id_column,
+		.weight = call->job.source->weight,
 		.elapsed_ms = km_fit_elapsed_ms(call),
 		.fitted_at = GetCurrentTimestamp(),
 		.fitted_by = GetUserId(),
-		.n_iterations = call->fit->n_iterations,
-		.iterations = call->fit->iterations,
-		.best_run = call->fit->best_run
+		.n_iterations = call->job.fit->n_iterations,
+		.iterations = call->job.fit->iterations,
+		.best_run = call->job.fit->best_run
 	};
 
 	return km_registry_store(call->name, call->ref, call->model, &info, true);
@@ -391,7 +380,6 @@ kmeans_fit(PG_FUNCTION_ARGS)
 	INSTR_TIME_SET_CURRENT(call->start);
 	km_fit_arguments(fcinfo, call);
 	km_fit_lock(call);
-	km_fit_load(call);
 	km_fit_run(call);
 	version = km_fit_store(call);
 

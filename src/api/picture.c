@@ -16,7 +16,7 @@
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "core/blobs.h"
-#include "engine/points.h"
+#include "engine/team.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/float.h"
@@ -108,7 +108,7 @@ static KmBlobsScan *
 blobs_scan(const KmBlobsParams *params)
 {
 	KmBlobsScan *scan = palloc(sizeof(KmBlobsScan));
-	KmTeam	   *team = km_points_team(CurrentMemoryContext);
+	KmTeam	   *team = km_team_alone(CurrentMemoryContext);
 
 	scan->n_features = params->n_features;
 	scan->x = km_team_alloc(team, mul_size(params->n_samples, params->n_features),

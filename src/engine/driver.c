@@ -20,6 +20,7 @@
 
 #include "core/seed.h"
 #include "engine/driver.h"
+#include "engine/team.h"
 
 /*
  * Up to this many multiply-adds (runs x passes x n x k x d) an automatic start
@@ -105,7 +106,7 @@ km_driver_runs(const KmDriver *driver)
 		case KM_INIT_CENTROIDS:
 			return 1;
 		case KM_INIT_AUTO:
-			if ((double) driver->rows->n * params->k * driver->d *
+			if ((double) km_points_count(driver->points) * params->k * driver->d *
 				KM_AUTO_RUNS * KM_AUTO_PASSES > KM_AUTO_WORK)
 				return 1;
 			break;
@@ -151,7 +152,7 @@ km_driver_report(void *arg, const KmIteration *iteration)
 	log->what = *iteration;
 	log->elapsed_ms = INSTR_TIME_GET_MILLISEC(elapsed);
 
-	if (driver->params->verbose)
+	if (driver->params->verbose && driver->team->rank == 0)
 		ereport(INFO,
 				(errmsg("run %d, iteration %d: inertia %g, shift %g, %lld rows reassigned",
 						iteration->run, iteration->iteration, iteration->inertia,
@@ -298,6 +299,31 @@ km_driver_drop_empty(double *centroids, int k, int d, const KmSummary *summary)
 }
 
 /*
+ * Give the clusters their ids; the leader knows them.  Are they ascending?
+ */
+static bool
+km_driver_number(KmDriver *driver)
+{
+	KmFit	   *fit = driver->fit;
+	const KmFitParams *params = driver->params;
+	bool		ascending = true;
+	size_t		bytes;
+	int32	   *ids;
+
+	for (int j = 0; j < fit->k; j++)
+		fit->ids[j] = j;
+	if (params->numbering != NULL)
+		params->numbering(params->numbering_arg, fit->centroids, fit->k,
+						  driver->space, fit->ids);
+	ids = km_team_broadcast(driver->team, fit->ids, fit->k * sizeof(int32), &bytes);
+	memcpy(fit->ids, ids, bytes);
+	km_team_release(driver->team, ids);
+	for (int j = 1; j < fit->k; j++)
+		ascending &= fit->ids[j - 1] < fit->ids[j];
+	return ascending;
+}
+
+/*
  * Number the clusters of the best run and describe them.  A cluster may turn
  * out to be empty (fewer distinct rows than clusters): then it is left out,
  * and the rest is numbered without it.
@@ -306,7 +332,6 @@ static void
 km_driver_conclude(KmDriver *driver, KmBestRun *best)
 {
 	KmFit	   *fit = driver->fit;
-	const KmFitParams *params = driver->params;
 	int			d = driver->d;
 
 	fit->k = best->k;
@@ -326,23 +351,12 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 		fit->k = k;
 	}
 
-	for (int j = 0; j < fit->k; j++)
-		fit->ids[j] = j;
-	if (params->numbering != NULL)
+	if (!km_driver_number(driver))
 	{
-		bool		sorted = true;
-
-		params->numbering(params->numbering_arg, fit->centroids, fit->k,
-						  driver->space, fit->ids);
-		for (int j = 1; j < fit->k; j++)
-			sorted &= fit->ids[j - 1] < fit->ids[j];
-		if (!sorted)
-		{
-			km_driver_sort(fit->centroids, fit->ids, fit->k, d, km_cluster_compare_id);
-			fit->summary = km_summarize(driver->team, driver->rows, driver->space,
-										km_points_stats(driver->points),
-										fit->centroids, fit->k);
-		}
+		km_driver_sort(fit->centroids, fit->ids, fit->k, d, km_cluster_compare_id);
+		fit->summary = km_summarize(driver->team, driver->rows, driver->space,
+									km_points_stats(driver->points),
+									fit->centroids, fit->k);
 	}
 
 	/* one cluster explains nothing, not even a rounding error */

@@ -27,8 +27,9 @@ typedef struct KmIterationLog
 } KmIterationLog;
 
 /*
- * Gives the clusters of a finished fit their ids: called once, with k centroids
- * (in the space) in canonical order; fills ids, which must be distinct.
+ * Gives the clusters of a finished fit their ids: called once, in the leader,
+ * with k centroids (in the space) in canonical order; fills ids, which must be
+ * distinct.
  */
 typedef void (*KmNumbering) (void *arg, const double *centroids, int k,
 							 const KmSpace *space, int32 *ids);
@@ -69,7 +70,9 @@ typedef struct KmFit
 } KmFit;
 
 /*
- * Fit finished points (at least one row).  Raises 22003 if sums of squares
+ * Fit finished points (at least one row).  A collective operation: all
+ * participants get the same fit, but only the leader's is numbered by
+ * params->numbering.  Raises 22003 if sums of squares
  * overflow or a given centroid cannot be brought into the space.
  */
 extern KmFit *km_driver_fit(KmPoints *points, const KmFitParams *params);

@@ -6,6 +6,10 @@
  * from its slot straight into its place in a chunk, without a tuple store, an
  * array or a copy between.
  *
+ * A team reads a table in ranges of blocks: whoever is free takes the next
+ * range, and keeps its rows.  The same query is run for each, on the relation
+ * itself, with a condition on ctid.
+ *
  * The number of features is known once every array column has shown its
  * length.  Rows that come before (a NULL array in the first rows, which
  * on_null => 'mean' has to fill) wait in a tuple store.
@@ -14,17 +18,29 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
+#include "nodes/plannodes.h"
 #include "tcop/dest.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/tuplestore.h"
 
 #include "engine/settings.h"
 #include "engine/source.h"
+
+/*
+ * Blocks are dealt in about this many ranges for each participant, so that
+ * none waits long for another at the end, but no smaller than this, since each
+ * costs an execution of the plan.
+ */
+#define KM_LOAD_RANGES		16
+#define KM_LOAD_MIN_RANGE	128
 
 typedef struct KmLoader
 {
@@ -32,6 +48,7 @@ typedef struct KmLoader
 	KmSource   *source;
 	KmOnNull	on_null;
 	int			k;
+	KmTeam	   *team;
 	MemoryContext parent;
 	MemoryContext rowcxt;		/* reset for every row */
 	KmEncoder  *encoders;		/* one per column */
@@ -142,7 +159,7 @@ km_loader_begin_points(KmLoader *loader, int d)
 	TupleTableSlot *slot;
 	int64		ordinal = 0;
 
-	loader->load.points = km_points_create(loader->parent, d,
+	loader->load.points = km_points_create(loader->team, loader->parent, d,
 										   loader->source->weight != NULL);
 	if (loader->waiting == NULL)
 		return;
@@ -198,8 +215,12 @@ km_loader_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	KmLoader   *loader = (KmLoader *) self;
 	KmSource   *source = loader->source;
-	MemoryContext old = MemoryContextSwitchTo(loader->parent);
+	MemoryContext old;
 
+	/* the first of several ranges has done it */
+	if (loader->desc != NULL)
+		return;
+	old = MemoryContextSwitchTo(loader->parent);
 	loader->desc = CreateTupleDescCopy(desc);
 	loader->encoders = palloc0(mul_size(source->ncolumns, sizeof(KmEncoder)));
 	for (int i = 0; i < source->ncolumns; i++)
@@ -241,8 +262,6 @@ km_loader_nothing(DestReceiver *self)
 static void
 km_loader_give_up_waiting(KmLoader *loader)
 {
-	if (loader->waiting == NULL)
-		return;
 	if (loader->on_null == KM_ON_NULL_MEAN)
 		for (int i = 0; i < loader->source->ncolumns; i++)
 			if (loader->source->columns[i].nfeatures == 0)
@@ -256,13 +275,171 @@ km_loader_give_up_waiting(KmLoader *loader)
 	loader->waiting = NULL;
 }
 
+/* ---- Running the source ---- */
+
+static void
+km_loader_check_spi(int status, int expected)
+{
+	if (status != expected)
+		elog(ERROR, "unexpected SPI status %d", status);
+}
+
+static SPIExecuteOptions
+km_loader_options(KmLoader *loader)
+{
+	SPIExecuteOptions options = {0};
+
+	options.read_only = true;
+	options.must_return_tuples = true;
+	options.dest = &loader->pub;
+	return options;
+}
+
+static void
+km_loader_run_all(KmLoader *loader)
+{
+	SPIExecuteOptions options = km_loader_options(loader);
+
+	km_loader_check_spi(SPI_execute_extended(loader->source->query, &options),
+						SPI_OK_SELECT);
+}
+
+/* Does a plan read nothing but ranges of ctid? */
+static bool
+km_loader_is_range_scan(Plan *plan)
+{
+	ListCell   *lc;
+
+	if (plan == NULL)
+		return false;
+	if (IsA(plan, TidRangeScan))
+		return true;
+	if (IsA(plan, Append))
+	{
+		foreach(lc, ((Append *) plan)->appendplans)
+			if (!km_loader_is_range_scan(lfirst(lc)))
+				return false;
+		return true;
+	}
+	if (IsA(plan, SubqueryScan))
+		return km_loader_is_range_scan(((SubqueryScan *) plan)->subplan);
+	return IsA(plan, Result) && km_loader_is_range_scan(plan->lefttree);
+}
+
+/*
+ * A plan for any range.  If the planner would rather read the whole table for
+ * each range, the team gives up.
+ */
+static SPIPlanPtr
+km_loader_prepare_ranges(KmLoader *loader)
+{
+	Oid			types[2] = {TIDOID, TIDOID};
+	SPIPlanPtr	plan = SPI_prepare_cursor(loader->source->ranges, 2, types,
+										  CURSOR_OPT_GENERIC_PLAN);
+	CachedPlan *cached;
+	bool		ranges;
+
+	if (plan == NULL)
+		km_loader_check_spi(SPI_result, SPI_OK_SELECT);
+	cached = SPI_plan_get_cached_plan(plan);
+	ranges = cached != NULL &&
+		km_loader_is_range_scan(linitial_node(PlannedStmt, cached->stmt_list)->planTree);
+	if (cached != NULL)
+		ReleaseCachedPlan(cached, NULL);
+	if (!ranges)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg_internal("the source cannot be read in ranges of blocks")));
+	return plan;
+}
+
+/*
+ * Read ranges until there are none left.  The last one is open-ended, since
+ * the table may have grown.
+ */
+static void
+km_loader_run_ranges(KmLoader *loader)
+{
+	SPIExecuteOptions options = km_loader_options(loader);
+	SPIPlanPtr	plan = km_loader_prepare_ranges(loader);
+	ParamListInfo params = makeParamList(2);
+	double		blocks = loader->source->blocks;
+	double		size = ceil(Max(KM_LOAD_MIN_RANGE,
+								blocks / (loader->team->size * KM_LOAD_RANGES)));
+	ItemPointerData from;
+	ItemPointerData to;
+
+	options.params = params;
+	for (int i = 0; i < 2; i++)
+	{
+		params->params[i].ptype = TIDOID;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].isnull = false;
+		params->params[i].value = PointerGetDatum(i == 0 ? &from : &to);
+	}
+	for (;;)
+	{
+		double		start = size * km_team_next(loader->team);
+
+		if (start > 0 && start >= blocks)
+			break;
+		ItemPointerSet(&from, (BlockNumber) start, 0);
+		ItemPointerSet(&to, start + size < blocks ? (BlockNumber) (start + size) :
+					   InvalidBlockNumber, 0);
+		km_loader_check_spi(SPI_execute_plan_extended(plan, &options), SPI_OK_SELECT);
+	}
+}
+
+/*
+ * What a participant could not know alone: the lengths of array columns, and
+ * what others have read.
+ */
+static void
+km_loader_agree(KmLoader *loader)
+{
+	KmSource   *source = loader->source;
+	KmTeam	   *team = loader->team;
+	double	   *lengths = palloc(mul_size(source->ncolumns, sizeof(double)));
+	int64_t		counts[2];
+	int			d;
+
+	for (int i = 0; i < source->ncolumns; i++)
+		lengths[i] = source->columns[i].nfeatures;
+	km_team_max(team, lengths, source->ncolumns);
+	for (int i = 0; i < source->ncolumns; i++)
+	{
+		KmColumn   *column = &source->columns[i];
+
+		/* the load by one backend that follows says which row it is */
+		if (column->nfeatures > 0 && column->nfeatures != (int) lengths[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg_internal("arrays of column \"%s\" have %d and %d elements",
+									 column->name, column->nfeatures,
+									 (int) lengths[i])));
+		column->nfeatures = (int) lengths[i];
+	}
+	pfree(lengths);
+
+	d = km_loader_features(loader);
+	if (loader->load.points == NULL && d > 0)
+		km_loader_begin_points(loader, d);
+	else if (loader->waiting != NULL)
+		km_loader_give_up_waiting(loader);
+
+	counts[0] = loader->load.n_read;
+	counts[1] = loader->load.n_skipped;
+	km_team_add(team, counts, 2);
+	loader->load.n_read = counts[0];
+	loader->load.n_skipped = counts[1];
+}
+
 KmLoad
-km_source_load(KmSource *source, KmOnNull on_null, int k, MemoryContext parent)
+km_source_load(KmSource *source, KmOnNull on_null, int k, KmTeam *team,
+			   MemoryContext parent)
 {
 	KmLoader   *loader = palloc0(sizeof(KmLoader));
-	SPIExecuteOptions options = {0};
 	int			nestlevel;
-	int			status;
 
 	loader->pub.receiveSlot = km_loader_receive;
 	loader->pub.rStartup = km_loader_startup;
@@ -272,23 +449,21 @@ km_source_load(KmSource *source, KmOnNull on_null, int k, MemoryContext parent)
 	loader->source = source;
 	loader->on_null = on_null;
 	loader->k = k;
+	loader->team = team;
 	loader->parent = parent;
 	loader->rowcxt = AllocSetContextCreate(parent, "kmeans row",
 										   ALLOCSET_DEFAULT_SIZES);
 
-	options.read_only = true;
-	options.must_return_tuples = true;
-	options.dest = &loader->pub;
-
 	nestlevel = km_settings_push();
 	SPI_connect();
-	status = SPI_execute_extended(source->query, &options);
-	if (status != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI status %d", status);
+	if (team->size > 1)
+		km_loader_run_ranges(loader);
+	else
+		km_loader_run_all(loader);
 	SPI_finish();
 	km_settings_pop(nestlevel);
 
-	km_loader_give_up_waiting(loader);
+	km_loader_agree(loader);
 	MemoryContextDelete(loader->rowcxt);
 	return loader->load;
 }

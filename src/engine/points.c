@@ -12,13 +12,11 @@
 
 #include <math.h>
 
-#include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/pmsignal.h"
 #include "utils/memutils.h"
 
 #include "engine/encode.h"
 #include "engine/points.h"
+#include "engine/team.h"
 
 #define KM_CHUNK_FIRST_BYTES	((Size) 4096)
 #define KM_CHUNK_MAX_BYTES		((Size) 8 * 1024 * 1024)
@@ -27,7 +25,8 @@ struct KmPoints
 {
 	MemoryContext cxt;			/* rows, and this struct */
 	MemoryContext finish_cxt;	/* child: all that km_points_finish makes */
-	KmTeam	   *team;			/* allocates in finish_cxt */
+	const KmTeam *members;		/* the team, allocating elsewhere */
+	KmTeam	   *team;			/* the same, allocating in finish_cxt */
 	int			d;
 	bool		weighted;
 	int64		n;				/* rows pushed */
@@ -37,6 +36,7 @@ struct KmPoints
 	int			maxchunks;
 
 	/* after km_points_finish */
+	int64		count;			/* rows of all participants */
 	KmChunk    *final;			/* the fit's chunks: chunks, or copies of them */
 	KmRows		rows;
 	KmSpace		space;
@@ -44,53 +44,15 @@ struct KmPoints
 	double	   *fill;
 };
 
-static void *
-km_team_palloc(void *arg, size_t size)
-{
-	return MemoryContextAllocHuge((MemoryContext) arg, size);
-}
-
-static void
-km_team_pfree(void *arg, void *ptr)
-{
-	pfree(ptr);
-}
-
-/*
- * A backend in a long loop does not notice by itself that the postmaster has
- * died, and would keep the data directory from being started again.
- */
-static void
-km_team_interrupts(void *arg)
-{
-	CHECK_FOR_INTERRUPTS();
-	if (!PostmasterIsAlive())
-		ereport(FATAL,
-				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("terminating connection due to unexpected postmaster exit")));
-}
-
-KmTeam *
-km_points_team(MemoryContext cxt)
-{
-	KmTeam	   *team = MemoryContextAllocZero(cxt, sizeof(KmTeam));
-
-	team->arg = cxt;
-	team->alloc = km_team_palloc;
-	team->release = km_team_pfree;
-	team->check = km_team_interrupts;
-	team->size = 1;
-	return team;
-}
-
 KmPoints *
-km_points_create(MemoryContext parent, int d, bool weighted)
+km_points_create(const KmTeam *team, MemoryContext parent, int d, bool weighted)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "kmeans rows",
 											  ALLOCSET_SMALL_SIZES);
 	KmPoints   *points = MemoryContextAllocZero(cxt, sizeof(KmPoints));
 
 	points->cxt = cxt;
+	points->members = team;
 	points->d = d;
 	points->weighted = weighted;
 	return points;
@@ -187,7 +149,7 @@ km_points_begin_finish(KmPoints *points)
 	else
 		points->finish_cxt = AllocSetContextCreate(points->cxt, "kmeans fit",
 												   ALLOCSET_SMALL_SIZES);
-	points->team = km_points_team(points->finish_cxt);
+	points->team = km_team_in(points->members, points->finish_cxt);
 	points->final = points->chunks;
 	points->fill = NULL;
 	points->rows.d = points->d;
@@ -247,7 +209,7 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 							spec->features[t]),
 					 errdetail("It is NULL in every row with a positive weight.")));
 		points->fill[t] = stats->mean[t];
-		missing |= stats->present[t] < points->n;
+		missing |= stats->present[t] < stats->n;
 	}
 	if (!missing)
 		return;
@@ -257,7 +219,7 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 	{
 		KmChunk    *chunk = &points->final[c];
 
-		km_team_interrupts(NULL);
+		km_team_check(points->team);
 		for (int64 i = 0; i < chunk->nrows; i++)
 			for (int t = 0; t < d; t++)
 				if (isnan(chunk->values[i * d + t]))
@@ -331,7 +293,7 @@ static int64
 km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 {
 	int			d = points->d;
-	int64		dropped = 0;
+	int64_t		dropped = 0;
 	double	   *z = MemoryContextAlloc(points->finish_cxt, mul_size(d, sizeof(double)));
 
 	for (int c = 0; c < points->nchunks; c++)
@@ -344,7 +306,7 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 			KmChunk    *chunk = &points->final[c];
 
 			if (i % 1024 == 0)
-				km_team_interrupts(NULL);
+				km_team_check(points->team);
 			if (km_space_row(&points->space, chunk->values + i * d, z))
 			{
 				if (kept < i)
@@ -370,6 +332,7 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 	}
 	pfree(z);
 	points->rows.n -= dropped;
+	km_team_add(points->team, &dropped, 1);
 	return dropped;
 }
 
@@ -409,6 +372,7 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 	km_points_check_overflow(points, spec);
 	if (points->space.unit)
 		dropped = km_points_drop_zero_rows(points, spec);
+	points->count = points->stats->n - dropped;
 	km_points_allocate_scratch(points);
 	return dropped;
 }
@@ -421,9 +385,15 @@ km_points_unfinish(KmPoints *points)
 }
 
 int64
+km_points_pushed(const KmPoints *points)
+{
+	return points->n;
+}
+
+int64
 km_points_count(const KmPoints *points)
 {
-	return points->finish_cxt != NULL ? points->rows.n : points->n;
+	return points->count;
 }
 
 KmTeam *

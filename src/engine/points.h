@@ -48,16 +48,11 @@ typedef enum KmOnNull
 typedef struct KmPoints KmPoints;
 
 /*
- * A team of one for the current backend: memory from cxt, interrupts from
- * CHECK_FOR_INTERRUPTS, and an end if the postmaster is gone.
+ * A store for this participant's rows of d values, in a new child of parent.
+ * weighted: rows come with a weight.
  */
-extern KmTeam *km_points_team(MemoryContext cxt);
-
-/*
- * A store for rows of d values in a new child of parent.  weighted: rows come
- * with a weight.
- */
-extern KmPoints *km_points_create(MemoryContext parent, int d, bool weighted);
+extern KmPoints *km_points_create(const KmTeam *team, MemoryContext parent, int d,
+								  bool weighted);
 extern void km_points_destroy(KmPoints *points);
 
 /*
@@ -81,7 +76,8 @@ typedef struct KmPointsSpec
 } KmPointsSpec;
 
 /*
- * All rows are in (at least one).  Computes the statistics of the raw values,
+ * All rows are in (at least one, of any participant); a collective operation,
+ * as are all numbers that it returns or keeps.  Computes the statistics of the raw values,
  * fills what is missing with the weighted means (on_null => 'mean'), fixes the
  * space, drops rows of length 0 (cosine).  Returns how many it dropped.
  *
@@ -94,7 +90,10 @@ extern int64 km_points_finish(KmPoints *points, const KmPointsSpec *spec);
 /* Free what km_points_finish has made; the rows as pushed stay. */
 extern void km_points_unfinish(KmPoints *points);
 
-/* rows, after km_points_finish without the dropped ones */
+/* this participant's rows as pushed */
+extern int64 km_points_pushed(const KmPoints *points);
+
+/* everybody's rows without the dropped ones, after km_points_finish */
 extern int64 km_points_count(const KmPoints *points);
 
 extern KmTeam *km_points_get_team(const KmPoints *points);

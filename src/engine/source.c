@@ -16,15 +16,22 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "parser/scansup.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -482,7 +489,7 @@ km_source_choose_columns(KmSourceParse *parse)
 
 /* What is run: the columns that are needed, from the bound text. */
 static char *
-km_source_build_query(const KmSourceParse *parse)
+km_source_build_query(const KmSourceParse *parse, const char *condition)
 {
 	const KmSource *source = parse->source;
 	StringInfoData query;
@@ -494,9 +501,73 @@ km_source_build_query(const KmSourceParse *parse)
 						 quote_identifier(source->columns[i].name));
 	if (source->weight != NULL)
 		appendStringInfo(&query, ", s.%s", quote_identifier(source->weight));
-	appendStringInfo(&query, parse->is_relation ? " FROM %s s" : " FROM (%s) s",
-					 parse->text);
+	appendStringInfo(&query, parse->is_relation ? " FROM %s s%s" : " FROM (%s) s%s",
+					 parse->text, condition);
 	return query.data;
+}
+
+/* ---- Can it be read in ranges of blocks? ---- */
+
+/*
+ * Only a permanent heap table, or a partitioned one whose leaves all are: other
+ * relations have no blocks of their own, or keep them to this backend.
+ */
+static bool
+km_source_measure(KmSource *source, Oid relid)
+{
+	bool		possible = true;
+	List	   *leaves = find_all_inheritors(relid, AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
+
+		if (rel->rd_rel->relkind == RELKIND_RELATION)
+		{
+			BlockNumber blocks;
+
+			possible &= rel->rd_rel->relpersistence != RELPERSISTENCE_TEMP &&
+				rel->rd_rel->relam == HEAP_TABLE_AM_OID;
+			if (possible)
+			{
+				blocks = RelationGetNumberOfBlocks(rel);
+				source->blocks = Max(source->blocks, blocks);
+				source->rows += rel->rd_rel->reltuples > 0 && rel->rd_rel->relpages > 0 ?
+					(double) rel->rd_rel->reltuples / rel->rd_rel->relpages * blocks :
+					blocks * 100.0;
+			}
+		}
+		else
+			possible &= rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+		relation_close(rel, NoLock);
+	}
+	return possible;
+}
+
+/*
+ * The query that reads a range of blocks.  It names the relation itself, never
+ * a partition, whose grants and policies may be others; and it must be safe in
+ * a worker with all that views of rows (policies) add to it.
+ */
+static void
+km_source_find_ranges(const KmSourceParse *parse)
+{
+	KmSource   *source = parse->source;
+	RangeTblEntry *entry;
+	List	   *rewritten;
+
+	if (!parse->is_relation)
+		return;
+	entry = linitial_node(RangeTblEntry, parse->query->rtable);
+	if (!km_source_measure(source, entry->relid))
+		return;
+	rewritten = QueryRewrite(copyObject(parse->query));
+	if (list_length(rewritten) != 1 ||
+		max_parallel_hazard(linitial_node(Query, rewritten)) != PROPARALLEL_SAFE)
+		return;
+	source->ranges = km_source_build_query(parse,
+										   " WHERE s.ctid >= $1 AND s.ctid < $2");
 }
 
 KmSource *
@@ -528,6 +599,7 @@ km_source_open(const KmSourceSpec *spec)
 
 	if (!isQueryUsingTempRelation(parse.query))
 		parse.source->stored = parse.text;
-	parse.source->query = km_source_build_query(&parse);
+	parse.source->query = km_source_build_query(&parse, "");
+	km_source_find_ranges(&parse);
 	return parse.source;
 }

@@ -14,6 +14,7 @@
 
 #include "engine/encode.h"
 #include "engine/points.h"
+#include "engine/team.h"
 
 typedef struct KmSourceSpec
 {
@@ -35,7 +36,16 @@ typedef struct KmSource
 	char	   *weight;			/* the names as in the spec, or NULL */
 	char	   *id_column;
 	char	   *query;			/* what is run: the feature columns in order, then
-								 * the weight */
+								 * the weight, of "s" */
+
+	/*
+	 * Can several participants read ranges of blocks of it?  Then ranges is
+	 * the query with a condition on s.ctid, and blocks and rows estimate its
+	 * size; else it is NULL.
+	 */
+	char	   *ranges;
+	double		blocks;
+	double		rows;
 } KmSource;
 
 /*
@@ -46,16 +56,19 @@ extern KmSource *km_source_open(const KmSourceSpec *spec);
 
 typedef struct KmLoad
 {
-	KmPoints   *points;			/* NULL if no row could be used */
-	int64		n_read;
+	KmPoints   *points;			/* this participant's; NULL if no row showed how
+								 * many features there are */
+	int64		n_read;			/* by all participants */
 	int64		n_skipped;
 } KmLoad;
 
 /*
- * Run the source and pack its rows, in a child of parent.  54000 if there turn
- * out to be too many features for k clusters.
+ * Run the source and pack its rows, in a child of parent: a collective
+ * operation, each participant takes a part of the blocks.  54000 if there turn
+ * out to be too many features for k clusters.  Errors in rows name the row's
+ * ordinal if the team is of one.
  */
-extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k,
+extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k, KmTeam *team,
 							 MemoryContext parent);
 
 /* Does a name by itself say that the column identifies rows (id, ..._id)? */

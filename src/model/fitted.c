@@ -9,7 +9,7 @@
 #include "model/fitted.h"
 
 void
-km_fitted_params(const KmOptions *options, int d, KmFitParams *params)
+km_fitted_check_start(const KmOptions *options, int d)
 {
 	if (options->init_centroids != NULL && options->init_d != d)
 		ereport(ERROR,
@@ -17,14 +17,22 @@ km_fitted_params(const KmOptions *options, int d, KmFitParams *params)
 				 errmsg("init_centroids has %d features, but the columns have %d",
 						options->init_d, d),
 				 errdetail("It is an array of k x features numbers, in original units.")));
-	memset(params, 0, sizeof(KmFitParams));
-	params->k = options->k;
-	params->init = options->init;
-	params->init_centroids = options->init_centroids;
-	params->n_init = options->n_init;
-	params->max_iter = options->max_iter;
-	params->tol = options->tol;
-	params->seed = (uint64) options->seed;
+}
+
+KmFitParams
+km_fitted_params(const KmOptions *options)
+{
+	KmFitParams params = {
+		.k = options->k,
+		.init = options->init,
+		.init_centroids = options->init_centroids,
+		.n_init = options->n_init,
+		.max_iter = options->max_iter,
+		.tol = options->tol,
+		.seed = (uint64) options->seed
+	};
+
+	return params;
 }
 
 /* d values, or the given constant d times */

@@ -12,11 +12,11 @@
 #include "model/options.h"
 #include "model/value.h"
 
-/*
- * The parameters of the driver that options ask for.  22023 if init_centroids
- * has not d columns.
- */
-extern void km_fitted_params(const KmOptions *options, int d, KmFitParams *params);
+/* 22023 if init_centroids is given, and not with d columns */
+extern void km_fitted_check_start(const KmOptions *options, int d);
+
+/* The parameters of the driver that options ask for. */
+extern KmFitParams km_fitted_params(const KmOptions *options);
 
 /*
  * The model of a fit.  Arrays are borrowed from the fit and the points: pack

@@ -13,7 +13,7 @@
 
 #include "core/assignment.h"
 #include "core/kernel.h"
-#include "engine/points.h"
+#include "engine/team.h"
 #include "model/renew.h"
 
 bool
@@ -76,7 +76,7 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 									carried + (Size) j * old->d, old->d),
 					KM_MAX_NORM2);
 	}
-	km_assignment(km_points_team(CurrentMemoryContext), cost, k, old->k, match);
+	km_assignment(km_team_alone(CurrentMemoryContext), cost, k, old->k, match);
 	for (int i = 0; i < k; i++)
 		ids[i] = match[i] >= 0 ? old->ids[match[i]] : next++;
 	pfree(match);

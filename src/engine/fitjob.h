@@ -1,0 +1,49 @@
+/*
+ * fitjob.h
+ *		One fit from a source, alone or by a team: load, finish, fit.
+ */
+#ifndef KM_FITJOB_H
+#define KM_FITJOB_H
+
+#include "postgres.h"
+
+#include "engine/driver.h"
+#include "engine/source.h"
+#include "engine/team.h"
+
+typedef struct KmFitJob
+{
+	/* what to do; the caller fills it */
+	KmSource   *source;
+	KmOnNull	on_null;
+	KmScale		scale;
+	KmMetric	metric;
+	KmFitParams params;			/* init_d: columns of init_centroids */
+	int			init_d;
+
+	/*
+	 * Called in the leader when the rows are ready, before the fit: to look at
+	 * the rows, to tell the user about them, to refuse, to change the
+	 * numbering.
+	 */
+	void		(*ready) (struct KmFitJob *job);
+	void	   *arg;
+
+	/* the leader's results */
+	KmLoad		load;			/* n_skipped with rows of length 0 */
+	char	  **features;		/* NULL if no row could be used */
+	int			nfeatures;
+	int64		n_rows;
+	KmFit	   *fit;
+	bool		committed;		/* the rows are in: what fails now, fails for good */
+} KmFitJob;
+
+/*
+ * Load and fit, with workers where they pay.  Results are in the current
+ * memory context.
+ */
+extern void km_fitjob_run(KmFitJob *job);
+
+extern const KmTeamWork km_fit_work;
+
+#endif							/* KM_FITJOB_H */

@@ -1,0 +1,71 @@
+/*
+ * team.h
+ *		The participants of a fit: one backend, or a leader and its workers.
+ *
+ * Work for a team is written once and run by everybody (single program,
+ * multiple data): each participant has rows of its own, and wherever a number
+ * must be everybody's, they meet in a collective operation of KmTeam.  Every
+ * decision is made from such numbers, so that all take the same way.
+ */
+#ifndef KM_TEAM_H
+#define KM_TEAM_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "port/atomics.h"
+
+#include "core/core.h"
+
+/*
+ * A team of one for the current backend: memory from cxt, interrupts from
+ * CHECK_FOR_INTERRUPTS, and an end if the postmaster is gone.
+ */
+extern KmTeam *km_team_alone(MemoryContext cxt);
+
+/* The same participant of the same team, but with memory from cxt. */
+extern KmTeam *km_team_in(const KmTeam *team, MemoryContext cxt);
+
+/*
+ * What every participant does.  The job is the one that the leader passed to
+ * km_team_run, or what its receive function has made of the leader's message
+ * in a worker.
+ */
+typedef struct KmTeamWork
+{
+	void	   *(*receive) (StringInfo message);
+	void		(*run) (KmTeam *team, void *job);
+} KmTeamWork;
+
+/* Known works; a worker finds its own by number. */
+typedef enum KmTeamWorkId
+{
+	KM_TEAM_FIT
+} KmTeamWorkId;
+
+/*
+ * Run a work with up to nworkers workers beside the leader, or with none.
+ * Workers receive the message.  Returns false if the team broke up before
+ * *committed was set by the leader's run: for want of memory, shared memory or
+ * workers, or for an error in the rows, which the caller meets again, in a
+ * defined order of rows, when it runs the work alone.  Later errors, and
+ * cancels at any time, are raised.
+ *
+ * Everything happens inside an internal subtransaction, so that a failure
+ * leaves nothing behind.
+ */
+extern bool km_team_run(KmTeamWorkId id, int nworkers, StringInfo message, void *job,
+						const bool *committed);
+
+/* ---- For the works ---- */
+
+/*
+ * Deal numbers 0, 1, 2, ... among the participants: each is given out once.
+ */
+extern uint64 km_team_next(KmTeam *team);
+
+/* Everybody gets the leader's bytes (allocated by the team). */
+extern void *km_team_broadcast(KmTeam *team, const void *mine, size_t bytes,
+							   size_t *total);
+
+#endif							/* KM_TEAM_H */
