@@ -117,6 +117,9 @@ SELECT w.size, w.weight, c.size AS copies, w.centroid = c.centroid AS centroid, 
 -- a NULL weight skips the row, weight 0 is labelled but pulls nothing
 SELECT n_rows, n_skipped, k FROM kmeans_fit('w0', 'SELECT x::float8 AS x, CASE WHEN x < 90 THEN 1 WHEN x < 95 THEN 0 END AS w FROM generate_series(1, 99) x', k => 2, weight => 'w');
 SELECT size, weight, centroid FROM kmeans_clusters('w0');
+-- and has no part in a scale
+SELECT abs(inertia - 1.0 / 9) < 1e-15 AS inertia FROM kmeans_fit('w0_scaled', 'VALUES (0.0::float8, 1), (1, 1), (2, 1), (3, 1), (100, 0)', k => 2, scale => 'minmax', weight => 'column2');
+SELECT kmeans_get('w0_scaled')::jsonb->'scale' AS scale;
 -- fractional weights
 SELECT inertia FROM kmeans_fit('frac', 'VALUES (0.0, 0.5), (2.0, 0.5), (10.0, 0.25), (12.0, 0.0)', k => 2, weight => 'column2', init_centroids => '{{0},{10}}');
 SELECT size, weight, centroid, radius_max FROM kmeans_clusters('frac');

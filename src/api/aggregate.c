@@ -92,7 +92,7 @@ km_agg_use_named(KmAggState *state, const char *name)
 		if (attr->attisdropped || strcmp(NameStr(attr->attname), name) != 0)
 			continue;
 		if (!km_column_kind_of_type(attr->atttypid, &kind))
-			km_source_refuse_type(name, attr->atttypid);
+			km_source_refuse_type(name, attr->atttypid, NULL);
 		if (kind == KM_COLUMN_CATEGORY)
 			km_source_refuse_category(name, attr->atttypid);
 		km_agg_use_column(state, name, kind, att);

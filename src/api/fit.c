@@ -77,7 +77,7 @@ km_fit_init_centroids(KmOptions *options, ArrayType *array)
 	if (ARR_NDIM(array) != 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("init_centroids has %d dimensions", ARR_NDIM(array)),
+				 errmsg("init_centroids is not a two-dimensional array"),
 				 errdetail("It is an array of k x features numbers, in original units.")));
 	if (array_contains_nulls(array))
 		ereport(ERROR,
@@ -212,11 +212,14 @@ km_fit_tell_result(const KmFitCall *call)
 
 	if (fit->k < call->options.k)
 		ereport(WARNING,
-				(errmsg("found %d clusters instead of %d: there are no more distinct rows",
-						fit->k, call->options.k)));
+				(errmsg_plural("found %d cluster instead of %d: there are no more distinct rows",
+							   "found %d clusters instead of %d: there are no more distinct rows",
+							   fit->k, fit->k, call->options.k)));
 	if (!fit->converged)
 		ereport(WARNING,
-				(errmsg("the fit did not converge in %d iterations", fit->n_iter),
+				(errmsg_plural("the fit did not converge in %d iteration",
+							   "the fit did not converge in %d iterations",
+							   fit->n_iter, fit->n_iter),
 				 errhint("Increase max_iter, or accept a larger tol.")));
 }
 

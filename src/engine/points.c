@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "engine/encode.h"
@@ -229,6 +230,46 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 	points->stats = km_stats(points->team, &points->rows, &points->space);
 }
 
+/*
+ * The range of every feature over the rows that count: those of weight 0 do
+ * not.
+ */
+static void
+km_points_range(KmPoints *points, double *low, double *high)
+{
+	int			d = points->d;
+
+	if (!points->weighted)
+	{
+		memcpy(low, points->stats->min, d * sizeof(double));
+		memcpy(high, points->stats->max, d * sizeof(double));
+		return;
+	}
+	for (int t = 0; t < d; t++)
+		low[t] = high[t] = -get_float8_infinity();
+	for (int c = 0; c < points->rows.nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(&points->rows, c);
+
+		for (int64 i = 0; i < chunk->nrows; i++)
+		{
+			if (i % 1024 == 0)
+				km_team_check(points->team);
+			if (!(chunk->weight[i] > 0))
+				continue;
+			for (int t = 0; t < d; t++)
+			{
+				low[t] = Max(low[t], -chunk->values[i * d + t]);
+				high[t] = Max(high[t], chunk->values[i * d + t]);
+			}
+		}
+	}
+	km_team_max(points->team, low, d);
+	km_team_max(points->team, high, d);
+	for (int t = 0; t < d; t++)
+		low[t] = -low[t] + 0.0;
+}
+
 /* shift and scale of every feature; a constant feature is divided by 1 */
 static void
 km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
@@ -244,11 +285,19 @@ km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 
 	shift = MemoryContextAlloc(points->finish_cxt, bytes);
 	scale = MemoryContextAlloc(points->finish_cxt, bytes);
+	if (spec->scale == KM_SCALE_STANDARD)
+	{
+		memcpy(shift, stats->mean, bytes);
+		memcpy(scale, stats->stddev, bytes);
+	}
+	else
+	{
+		km_points_range(points, shift, scale);
+		for (int t = 0; t < points->d; t++)
+			scale[t] -= shift[t];
+	}
 	for (int t = 0; t < points->d; t++)
 	{
-		shift[t] = spec->scale == KM_SCALE_STANDARD ? stats->mean[t] : stats->min[t];
-		scale[t] = spec->scale == KM_SCALE_STANDARD ? stats->stddev[t] :
-			stats->max[t] - stats->min[t];
 		if (scale[t] == 0)
 			scale[t] = 1;
 		if (isinf(scale[t]))

@@ -272,11 +272,10 @@ km_source_analyse(KmSourceParse *parse, const char *text)
 
 /* ---- Its columns ---- */
 
-/* The output column of that name; its position from 1. */
-static TargetEntry *
-km_source_find_column(KmSourceParse *parse, const char *name, const char *role)
+/* The names of the columns that can be features. */
+static char *
+km_source_usable(const KmSourceParse *parse)
 {
-	TargetEntry *found = NULL;
 	StringInfoData usable;
 	ListCell   *lc;
 
@@ -286,28 +285,40 @@ km_source_find_column(KmSourceParse *parse, const char *name, const char *role)
 		TargetEntry *entry = lfirst_node(TargetEntry, lc);
 		KmColumnKind kind;
 
-		if (entry->resjunk)
-			continue;
-		if (strcmp(entry->resname, name) == 0)
-		{
-			if (found != NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_AMBIGUOUS_COLUMN),
-						 errmsg("column \"%s\" is ambiguous in the source", name)));
-			found = entry;
-		}
-		if (km_column_kind_of_type(exprType((Node *) entry->expr), &kind))
+		if (!entry->resjunk &&
+			km_column_kind_of_type(exprType((Node *) entry->expr), &kind) &&
+			kind != KM_COLUMN_CATEGORY)
 			appendStringInfo(&usable, "%s%s", usable.len > 0 ? ", " : "",
 							 quote_identifier(entry->resname));
+	}
+	return usable.len > 0 ? usable.data : "none";
+}
+
+/* The output column of that name. */
+static TargetEntry *
+km_source_find_column(KmSourceParse *parse, const char *name, const char *role)
+{
+	TargetEntry *found = NULL;
+	ListCell   *lc;
+
+	foreach(lc, parse->query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (entry->resjunk || strcmp(entry->resname, name) != 0)
+			continue;
+		if (found != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+					 errmsg("column \"%s\" is ambiguous in the source", name)));
+		found = entry;
 	}
 	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("%s \"%s\" does not exist in the source", role, name),
-				 errdetail("Columns that can be features: %s.",
-						   usable.len > 0 ? usable.data : "none"),
+				 errdetail("Columns that can be features: %s.", km_source_usable(parse)),
 				 errhint("An expression belongs into the source query: SELECT ..., expression AS name FROM ...")));
-	pfree(usable.data);
 	return found;
 }
 
@@ -378,12 +389,13 @@ km_source_why_not(const KmSourceSpec *spec, const TargetEntry *entry)
 }
 
 void
-km_source_refuse_type(const char *column, Oid type)
+km_source_refuse_type(const char *column, Oid type, const char *usable)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of type %s cannot be a feature",
 					column, format_type_be(type)),
+			 usable != NULL ? errdetail("Columns that can be features: %s.", usable) : 0,
 			 errhint("Numbers, booleans, dates, timestamps, intervals and arrays of numbers can; convert the column in the source query.")));
 }
 
@@ -398,13 +410,14 @@ km_source_refuse_category(const char *column, Oid type)
 }
 
 static void
-km_source_add_column(KmSource *source, const TargetEntry *entry)
+km_source_add_column(KmSourceParse *parse, const TargetEntry *entry)
 {
+	KmSource   *source = parse->source;
 	Oid			type = exprType((Node *) entry->expr);
 	KmColumn   *column = &source->columns[source->ncolumns];
 
 	if (!km_column_kind_of_type(type, &column->kind))
-		km_source_refuse_type(entry->resname, type);
+		km_source_refuse_type(entry->resname, type, km_source_usable(parse));
 	if (column->kind == KM_COLUMN_CATEGORY)
 		km_source_refuse_category(entry->resname, type);
 	column->name = pstrdup(entry->resname);
@@ -438,7 +451,7 @@ km_source_default_columns(KmSourceParse *parse)
 		else
 		{
 			km_source_find_column(parse, entry->resname, "column");
-			km_source_add_column(source, entry);
+			km_source_add_column(parse, entry);
 			appendStringInfo(&used, "%s%s", used.len > 0 ? ", " : "", entry->resname);
 		}
 	}
@@ -483,7 +496,7 @@ km_source_choose_columns(KmSourceParse *parse)
 	if (spec->columns == NULL)
 		km_source_default_columns(parse);
 	for (int i = 0; spec->columns != NULL && i < spec->ncolumns; i++)
-		km_source_add_column(source, km_source_find_column(parse, spec->columns[i],
+		km_source_add_column(parse, km_source_find_column(parse, spec->columns[i],
 														   "column"));
 }
 

@@ -74,8 +74,12 @@ extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k, KmTeam *
 /* Does a name by itself say that the column identifies rows (id, ..._id)? */
 extern bool km_source_is_identifier(const char *name);
 
-/* Errors that an aggregate over row values shares. */
-extern void km_source_refuse_type(const char *column, Oid type) pg_attribute_noreturn();
+/*
+ * Errors that an aggregate over row values shares.  usable: names of columns
+ * that would do, or NULL.
+ */
+extern void km_source_refuse_type(const char *column, Oid type,
+								  const char *usable) pg_attribute_noreturn();
 extern void km_source_refuse_category(const char *column, Oid type) pg_attribute_noreturn();
 extern void km_source_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
 
