@@ -30,6 +30,12 @@ FROM kmeans_clusters('blobs');
 -- every blob is one cluster
 SELECT blob, kmeans_predict('blobs', x, y) AS cluster, count(*) FROM blobs GROUP BY 1, 2 ORDER BY 2;
 
+-- other blobs with known answers
+SELECT round(inertia::numeric, 6) AS inertia FROM kmeans_fit('blobs_100', 'SELECT x FROM kmeans_make_blobs(100, 3, seed => 42)', k => 3);
+SELECT array_agg(size ORDER BY size) AS sizes FROM kmeans_clusters('blobs_100');
+SELECT round(inertia::numeric, 6) AS inertia FROM kmeans_fit('blobs_06', 'SELECT x FROM kmeans_make_blobs(300, 4, cluster_std => 0.6, seed => 0)', k => 4);
+SELECT array_agg(size ORDER BY size) AS sizes FROM kmeans_clusters('blobs_06');
+
 -- The second part: Iris
 CREATE TABLE iris AS SELECT * FROM kmeans_iris();
 SELECT k, n_rows, round(inertia::numeric, 12) AS inertia, abs(inertia - 78.851441426146) < 1e-9 AS right,
