@@ -16,8 +16,10 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "executor/nodeHash.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -369,7 +371,8 @@ km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
 		return false;
 	km_source_check_size(d, state->k);
 	state->d = (int) d;
-	state->points = km_points_create(state->team, state->cxt, state->d, false);
+	state->points = km_points_create(state->team, state->cxt, state->d, false,
+									 get_hash_memory_limit());
 
 	state->waiting = NIL;
 	foreach(lc, waiting)

@@ -5,8 +5,13 @@
  * Rows lie in chunks, raw (in original units), row-major.  Whoever owns the
  * rows hands out one chunk at a time: km_rows_get() makes a chunk's arrays
  * readable and writable until the next km_rows_get().  The owner may keep
- * chunks in memory or in temporary files; changes made to label, dist2 and
- * bucket survive either way.
+ * chunks in memory or in temporary files; changes made to label, bound, dist2
+ * and bucket survive either way.
+ *
+ * A row costs little beside its values, because bound may share its memory with
+ * dist2: writing the one destroys the other.  So bounds begin with the first pass
+ * after a seeding, and distances with a seeding; what was there before is
+ * undefined, as labels are before their first pass.
  *
  * Values hold no infinity and no negative zero.  A NaN stands for a missing
  * value and appears only before the owner has filled or dropped it, that is,
@@ -22,7 +27,8 @@ typedef struct KmChunk
 	int64_t		nrows;
 	double	   *values;			/* nrows x d */
 	double	   *weight;			/* nrows, finite and >= 0; NULL: all are 1 */
-	int32_t    *label;			/* nrows: index of the cluster, -1 none yet */
+	int32_t    *label;			/* nrows: index of the cluster */
+	float	   *bound;			/* nrows: for pruning */
 	double	   *dist2;			/* nrows: seeding's squared distances */
 	uint16_t   *bucket;			/* nrows: seeding's hash buckets */
 } KmChunk;

@@ -10,6 +10,7 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
+#include "utils/memutils.h"
 
 #include "engine/fitjob.h"
 
@@ -166,6 +167,8 @@ km_fitjob_work(KmTeam *team, void *arg)
 		job->ready(job);
 	if (job->n_rows > 0)
 		job->fit = km_driver_fit(job->load.points, &job->params);
+	if (job->load.points != NULL)
+		km_points_close(job->load.points);
 }
 
 /* How many workers pay, beside the leader. */
@@ -191,10 +194,20 @@ km_fitjob_run(KmFitJob *job)
 
 	if (nworkers > 0)
 	{
+		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "kmeans team",
+												  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+		bool		done;
+
 		initStringInfo(&message);
 		km_fitjob_send(&message, job);
-		if (km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed))
+		done = km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed);
+		MemoryContextSwitchTo(old);
+		if (done)
 			return;
+
+		/* the rows that were read so far */
+		MemoryContextDelete(cxt);
 		for (int i = 0; i < job->source->ncolumns; i++)
 			if (job->source->columns[i].kind == KM_COLUMN_ARRAY)
 				job->source->columns[i].nfeatures = 0;

@@ -160,7 +160,8 @@ km_loader_begin_points(KmLoader *loader, int d)
 	int64		ordinal = 0;
 
 	loader->load.points = km_points_create(loader->team, loader->parent, d,
-										   loader->source->weight != NULL);
+										   loader->source->weight != NULL,
+										   mul_size(maintenance_work_mem, 1024));
 	if (loader->waiting == NULL)
 		return;
 	slot = MakeSingleTupleTableSlot(loader->desc, &TTSOpsMinimalTuple);

@@ -1,12 +1,9 @@
 /*
  * points.c
- *		The rows of one fit, packed in chunks.
+ *		The rows of one fit, and the numbers about all of them.
  *
- * Chunks grow from a few rows to several megabytes, each twice as long as the
- * one before, so that a group of a hundred rows costs little and ten million
- * rows make few chunks.  Values stay raw; what a fit needs beside them (labels
- * and seeding's scratch) is allocated when the points are finished, since only
- * then is the number of rows known.
+ * Values stay raw, in a store.  Where missing ones are filled and the rows are
+ * needed again as they came, the fit works on a copy of the store.
  */
 #include "postgres.h"
 
@@ -17,10 +14,8 @@
 
 #include "engine/encode.h"
 #include "engine/points.h"
+#include "engine/store.h"
 #include "engine/team.h"
-
-#define KM_CHUNK_FIRST_BYTES	((Size) 4096)
-#define KM_CHUNK_MAX_BYTES		((Size) 8 * 1024 * 1024)
 
 struct KmPoints
 {
@@ -28,17 +23,12 @@ struct KmPoints
 	MemoryContext finish_cxt;	/* child: all that km_points_finish makes */
 	const KmTeam *members;		/* the team, allocating elsewhere */
 	KmTeam	   *team;			/* the same, allocating in finish_cxt */
-	int			d;
-	bool		weighted;
 	int64		n;				/* rows pushed */
-	KmChunk    *chunks;			/* as pushed */
-	int64	   *capacity;		/* rows that fit in each */
-	int			nchunks;
-	int			maxchunks;
+	KmStore    *store;			/* as pushed */
 
 	/* after km_points_finish */
 	int64		count;			/* rows of all participants */
-	KmChunk    *final;			/* the fit's chunks: chunks, or copies of them */
+	KmStore    *final;			/* the fit's rows: those, or a copy */
 	KmRows		rows;
 	KmSpace		space;
 	KmStats    *stats;
@@ -46,7 +36,8 @@ struct KmPoints
 };
 
 KmPoints *
-km_points_create(const KmTeam *team, MemoryContext parent, int d, bool weighted)
+km_points_create(const KmTeam *team, MemoryContext parent, int d, bool weighted,
+				 Size budget)
 {
 	MemoryContext cxt = AllocSetContextCreate(parent, "kmeans rows",
 											  ALLOCSET_SMALL_SIZES);
@@ -54,8 +45,7 @@ km_points_create(const KmTeam *team, MemoryContext parent, int d, bool weighted)
 
 	points->cxt = cxt;
 	points->members = team;
-	points->d = d;
-	points->weighted = weighted;
+	points->store = km_store_create(cxt, d, weighted, budget / team->size);
 	return points;
 }
 
@@ -65,131 +55,56 @@ km_points_destroy(KmPoints *points)
 	MemoryContextDelete(points->cxt);
 }
 
-/* Begin a new chunk. */
-static void
-km_points_grow(KmPoints *points)
+void
+km_points_close(KmPoints *points)
 {
-	Size		rowsize = mul_size(points->d, sizeof(double));
-	int64		capacity;
-	KmChunk    *chunk;
-
-	if (points->nchunks == points->maxchunks)
-	{
-		int			more = points->maxchunks > 0 ? points->maxchunks * 2 : 4;
-
-		if (points->maxchunks == 0)
-		{
-			points->chunks = MemoryContextAlloc(points->cxt, more * sizeof(KmChunk));
-			points->capacity = MemoryContextAlloc(points->cxt, more * sizeof(int64));
-		}
-		else
-		{
-			points->chunks = repalloc_huge(points->chunks,
-										   mul_size(more, sizeof(KmChunk)));
-			points->capacity = repalloc_huge(points->capacity,
-											 mul_size(more, sizeof(int64)));
-		}
-		points->maxchunks = more;
-	}
-
-	if (points->nchunks == 0)
-		capacity = Max(1, KM_CHUNK_FIRST_BYTES / rowsize);
-	else
-	{
-		/* whole tiles of the kernel once they fit */
-		capacity = points->capacity[points->nchunks - 1] * 2;
-		if (capacity > 64)
-			capacity -= capacity % 64;
-		capacity = Min(capacity, Max(1, KM_CHUNK_MAX_BYTES / rowsize));
-	}
-
-	chunk = &points->chunks[points->nchunks];
-	memset(chunk, 0, sizeof(KmChunk));
-	chunk->values = MemoryContextAllocHuge(points->cxt, mul_size(capacity, rowsize));
-	if (points->weighted)
-		chunk->weight = MemoryContextAllocHuge(points->cxt,
-											   mul_size(capacity, sizeof(double)));
-	points->capacity[points->nchunks++] = capacity;
+	if (points->finish_cxt != NULL)
+		km_store_close(points->final);
+	km_store_close(points->store);
 }
 
 double *
 km_points_room(KmPoints *points)
 {
-	KmChunk    *chunk;
-
-	if (points->nchunks == 0 ||
-		points->chunks[points->nchunks - 1].nrows == points->capacity[points->nchunks - 1])
-		km_points_grow(points);
-	chunk = &points->chunks[points->nchunks - 1];
-	return chunk->values + chunk->nrows * points->d;
+	return km_store_room(points->store);
 }
 
 void
 km_points_push(KmPoints *points, double weight)
 {
-	KmChunk    *chunk = &points->chunks[points->nchunks - 1];
-
-	if (points->weighted)
-		chunk->weight[chunk->nrows] = weight;
-	chunk->nrows++;
+	km_store_push(points->store, weight);
 	points->n++;
 }
 
 static KmChunk *
 km_points_get_chunk(void *arg, int chunk)
 {
-	return &((KmPoints *) arg)->final[chunk];
+	return km_store_get(((KmPoints *) arg)->final, chunk);
 }
 
 /* Start (over) with the rows as they were pushed. */
 static void
 km_points_begin_finish(KmPoints *points)
 {
+	KmStore    *store = points->store;
+
 	if (points->finish_cxt != NULL)
-		MemoryContextReset(points->finish_cxt);
-	else
-		points->finish_cxt = AllocSetContextCreate(points->cxt, "kmeans fit",
-												   ALLOCSET_SMALL_SIZES);
+		km_points_unfinish(points);
+	points->finish_cxt = AllocSetContextCreate(points->cxt, "kmeans fit",
+											   ALLOCSET_SMALL_SIZES);
 	points->team = km_team_in(points->members, points->finish_cxt);
-	points->final = points->chunks;
+	points->final = store;
 	points->fill = NULL;
-	points->rows.d = points->d;
+	points->rows.d = store->d;
 	points->rows.n = points->n;
-	points->rows.weighted = points->weighted;
-	points->rows.nchunks = points->nchunks;
+	points->rows.weighted = store->weighted;
+	points->rows.nchunks = store->nchunks;
 	points->rows.arg = points;
 	points->rows.get = km_points_get_chunk;
-	points->space.d = points->d;
+	points->space.d = store->d;
 	points->space.shift = NULL;
 	points->space.scale = NULL;
 	points->space.unit = false;
-}
-
-/* Before rows change: make sure that they are not the ones to keep. */
-static void
-km_points_own_rows(KmPoints *points, bool keep)
-{
-	MemoryContext cxt = points->finish_cxt;
-
-	if (!keep || points->final != points->chunks)
-		return;
-	points->final = MemoryContextAlloc(cxt, mul_size(points->nchunks, sizeof(KmChunk)));
-	for (int c = 0; c < points->nchunks; c++)
-	{
-		KmChunk    *from = &points->chunks[c];
-		KmChunk    *to = &points->final[c];
-		Size		bytes = mul_size(mul_size(from->nrows, points->d), sizeof(double));
-
-		*to = *from;
-		to->values = MemoryContextAllocHuge(cxt, bytes);
-		memcpy(to->values, from->values, bytes);
-		if (points->weighted)
-		{
-			bytes = mul_size(from->nrows, sizeof(double));
-			to->weight = MemoryContextAllocHuge(cxt, bytes);
-			memcpy(to->weight, from->weight, bytes);
-		}
-	}
 }
 
 /* Replace what is missing by the means of what is there. */
@@ -197,7 +112,7 @@ static void
 km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 {
 	const KmStats *stats = points->stats;
-	int			d = points->d;
+	int			d = points->rows.d;
 	bool		missing = false;
 
 	points->fill = MemoryContextAlloc(points->finish_cxt, mul_size(d, sizeof(double)));
@@ -215,10 +130,14 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 	if (!missing)
 		return;
 
-	km_points_own_rows(points, spec->keep);
-	for (int c = 0; c < points->nchunks; c++)
+	if (spec->keep)
 	{
-		KmChunk    *chunk = &points->final[c];
+		points->final = km_store_copy(points->store, points->finish_cxt);
+		points->rows.nchunks = points->final->nchunks;
+	}
+	for (int c = 0; c < points->final->nchunks; c++)
+	{
+		KmChunk    *chunk = km_store_edit(points->final, c);
 
 		km_team_check(points->team);
 		for (int64 i = 0; i < chunk->nrows; i++)
@@ -237,9 +156,9 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 static void
 km_points_range(KmPoints *points, double *low, double *high)
 {
-	int			d = points->d;
+	int			d = points->rows.d;
 
-	if (!points->weighted)
+	if (!points->rows.weighted)
 	{
 		memcpy(low, points->stats->min, d * sizeof(double));
 		memcpy(high, points->stats->max, d * sizeof(double));
@@ -275,7 +194,7 @@ static void
 km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 {
 	const KmStats *stats = points->stats;
-	Size		bytes = mul_size(points->d, sizeof(double));
+	Size		bytes = mul_size(points->rows.d, sizeof(double));
 	double	   *shift;
 	double	   *scale;
 
@@ -293,10 +212,10 @@ km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 	else
 	{
 		km_points_range(points, shift, scale);
-		for (int t = 0; t < points->d; t++)
+		for (int t = 0; t < points->rows.d; t++)
 			scale[t] -= shift[t];
 	}
-	for (int t = 0; t < points->d; t++)
+	for (int t = 0; t < points->rows.d; t++)
 	{
 		if (scale[t] == 0)
 			scale[t] = 1;
@@ -324,7 +243,7 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 
 	if (spec->metric == KM_METRIC_COSINE)
 		return;
-	for (int t = 0; t < points->d; t++)
+	for (int t = 0; t < points->rows.d; t++)
 	{
 		double		z = stats->largest[t];
 
@@ -334,73 +253,69 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 		norm2 += z * z;
 	}
 	if (!(norm2 <= KM_MAX_NORM2))
-		km_encode_overflow(spec->features, stats->largest, points->d, 0);
+		km_encode_overflow(spec->features, stats->largest, points->rows.d, 0);
 }
 
-/* Rows of length 0 have no direction: they count as NULL. */
+static void
+km_points_swap(KmChunk *chunk, int d, int64 i, int64 j)
+{
+	for (int t = 0; t < d; t++)
+	{
+		double		value = chunk->values[i * d + t];
+
+		chunk->values[i * d + t] = chunk->values[j * d + t];
+		chunk->values[j * d + t] = value;
+	}
+	if (chunk->weight != NULL)
+	{
+		double		weight = chunk->weight[i];
+
+		chunk->weight[i] = chunk->weight[j];
+		chunk->weight[j] = weight;
+	}
+}
+
+/*
+ * Rows of length 0 have no direction: they count as NULL.  They go behind the
+ * others of their chunk, and out of sight; nobody minds the order of rows.
+ */
 static int64
 km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 {
-	int			d = points->d;
+	KmStore    *store = points->final;
+	int			d = points->rows.d;
 	int64_t		dropped = 0;
 	double	   *z = MemoryContextAlloc(points->finish_cxt, mul_size(d, sizeof(double)));
 
-	for (int c = 0; c < points->nchunks; c++)
+	for (int c = 0; c < store->nchunks; c++)
 	{
+		KmChunk    *chunk = km_store_get(store, c);
 		int64		kept = 0;
-		int64		nrows = points->final[c].nrows;
 
-		for (int64 i = 0; i < nrows; i++)
+		for (int64 i = 0; i < chunk->nrows; i++)
 		{
-			KmChunk    *chunk = &points->final[c];
-
 			if (i % 1024 == 0)
 				km_team_check(points->team);
 			if (km_space_row(&points->space, chunk->values + i * d, z))
 			{
 				if (kept < i)
-				{
-					memmove(chunk->values + kept * d, chunk->values + i * d,
-							d * sizeof(double));
-					if (points->weighted)
-						chunk->weight[kept] = chunk->weight[i];
-				}
+					km_points_swap(km_store_edit(store, c), d, kept, i);
 				kept++;
-				continue;
 			}
-			if (spec->on_null == KM_ON_NULL_ERROR)
+			else if (spec->on_null == KM_ON_NULL_ERROR)
 				ereport(ERROR,
 						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						 errmsg("a row has length 0, and so no cosine"),
 						 errdetail("All its values are 0 after scaling; it counts as NULL."),
 						 errhint("Use on_null => 'skip' to leave such rows out.")));
-			if (dropped++ == 0)
-				km_points_own_rows(points, spec->keep);
 		}
-		points->final[c].nrows = kept;
+		dropped += chunk->nrows - kept;
+		km_store_hide(store, c, chunk->nrows - kept);
 	}
 	pfree(z);
 	points->rows.n -= dropped;
 	km_team_add(points->team, &dropped, 1);
 	return dropped;
-}
-
-/* Labels and scratch, beside the rows. */
-static void
-km_points_allocate_scratch(KmPoints *points)
-{
-	MemoryContext cxt = points->finish_cxt;
-
-	for (int c = 0; c < points->nchunks; c++)
-	{
-		KmChunk    *chunk = &points->final[c];
-		int64		nrows = Max(chunk->nrows, 1);
-
-		chunk->label = MemoryContextAllocHuge(cxt, mul_size(nrows, sizeof(int32)));
-		chunk->dist2 = MemoryContextAllocHuge(cxt, mul_size(nrows, sizeof(double)));
-		chunk->bucket = MemoryContextAllocHuge(cxt, mul_size(nrows, sizeof(uint16)));
-		memset(chunk->label, -1, nrows * sizeof(int32));
-	}
 }
 
 int64
@@ -422,13 +337,13 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 	if (points->space.unit)
 		dropped = km_points_drop_zero_rows(points, spec);
 	points->count = points->stats->n - dropped;
-	km_points_allocate_scratch(points);
 	return dropped;
 }
 
 void
 km_points_unfinish(KmPoints *points)
 {
+	km_store_unhide(points->store);
 	MemoryContextDelete(points->finish_cxt);
 	points->finish_cxt = NULL;
 }

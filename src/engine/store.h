@@ -1,0 +1,111 @@
+/*
+ * store.h
+ *		Packed rows in chunks: in memory up to a budget, beyond it in temporary
+ *		files.
+ *
+ * Rows are appended one by one, and read and changed chunk by chunk:
+ *
+ *		km_store_create
+ *		km_store_room, km_store_push	(row by row)
+ *		km_store_get, km_store_edit		(chunk by chunk)
+ *
+ * in any order and as often as needed.  A chunk in memory stays where it is.  All
+ * chunks in files share one window: a chunk in it is gone with the next call that
+ * needs another one.
+ *
+ * A store belongs to the memory context that it was created in.  Resetting the
+ * context closes the files, and so does the release of the resource owner that
+ * was current when the first row was spilled, whichever comes first.
+ */
+#ifndef KM_STORE_H
+#define KM_STORE_H
+
+#include "postgres.h"
+
+#include "core/rows.h"
+
+typedef struct KmSpill KmSpill;
+
+typedef struct KmStoreChunk
+{
+	KmChunk		rows;			/* of a chunk in a file: where it lies while it is
+								 * in the window */
+	int64		hidden;			/* rows behind rows.nrows, see km_store_hide() */
+} KmStoreChunk;
+
+typedef struct KmStore
+{
+	KmChunk    *open;			/* the chunk that takes the next row */
+	int64		room;			/* rows that still fit into it */
+
+	MemoryContext cxt;
+	int			d;
+	bool		weighted;
+	Size		row_bytes;		/* values and weight */
+	Size		budget;
+	Size		used;			/* by chunks in memory */
+	int64		last_capacity;	/* of the chunk begun last, in rows */
+	int64		max_capacity;	/* of any, and of the window */
+	KmStoreChunk *chunks;
+	int			nchunks;
+	int			maxchunks;
+	int			first_spilled;	/* from here on chunks are in files */
+	KmSpill    *spill;			/* NULL while all are in memory */
+} KmStore;
+
+/*
+ * A store for rows of d values, and a weight if weighted, that takes at most
+ * budget bytes of memory, but room for a few rows in any case.
+ */
+extern KmStore *km_store_create(MemoryContext cxt, int d, bool weighted,
+								Size budget);
+
+/*
+ * The same rows once more, in memory from cxt: what is left of the budget, and
+ * at least an eighth of it.  There must be no hidden rows.
+ */
+extern KmStore *km_store_copy(KmStore *from, MemoryContext cxt);
+
+/* Close the files.  Chunks in files cannot be read any more. */
+extern void km_store_close(KmStore *store);
+
+extern void km_store_extend(KmStore *store);
+
+/*
+ * Room for one more row of d values.  The caller writes them and then calls
+ * km_store_push, or does not, and the room is used for the next row.
+ */
+static inline double *
+km_store_room(KmStore *store)
+{
+	if (unlikely(store->room == 0))
+		km_store_extend(store);
+	return store->open->values + store->open->nrows * store->d;
+}
+
+/* weight is ignored unless the store is weighted */
+static inline void
+km_store_push(KmStore *store, double weight)
+{
+	if (store->weighted)
+		store->open->weight[store->open->nrows] = weight;
+	store->open->nrows++;
+	store->room--;
+}
+
+/*
+ * The rows of a chunk, up to the next call for another one.  Changes to label,
+ * bound, dist2 and bucket stay; changes to values and weight only after
+ * km_store_edit().
+ */
+extern KmChunk *km_store_get(KmStore *store, int chunk);
+extern KmChunk *km_store_edit(KmStore *store, int chunk);
+
+/*
+ * Leave the last so many rows of a chunk out of all that follows, until
+ * km_store_unhide().  No row can be pushed meanwhile.
+ */
+extern void km_store_hide(KmStore *store, int chunk, int64 nrows);
+extern void km_store_unhide(KmStore *store);
+
+#endif							/* KM_STORE_H */
