@@ -103,7 +103,7 @@ FROM (VALUES (2, 152.3479517603579), (3, 78.851441426146), (4, 57.22847321428572
 GROUP BY b.k ORDER BY b.k;
 
 -- init, n_init, max_iter
-SELECT m.init, f.converged FROM (VALUES ('k-means++', NULL), ('random', NULL), ('auto', NULL), ('random', 3), ('auto', 2)) AS m(init, n_init),
+SELECT m.init, f.converged FROM (VALUES ('k-means++', NULL), ('k-means||', NULL), ('random', NULL), ('auto', NULL), ('random', 3), ('k-means||', 3), ('auto', 2)) AS m(init, n_init),
   kmeans_fit('init', 'iris', k => 3, init => m.init, n_init => m.n_init::int, replace => true) f;
 SELECT version, (SELECT count(DISTINCT run) FROM kmeans_iterations('init@' || version)) AS runs, options->>'init' AS init FROM kmeans_versions WHERE model = 'init' ORDER BY version;
 SELECT n_iter, converged FROM kmeans_fit('short', 'iris', k => 3, max_iter => 2, n_init => 1);
@@ -237,7 +237,7 @@ SELECT error_of($$SELECT kmeans_fit(NULL, 'iris')$$);
 SELECT error_of($$SELECT kmeans_fit('h', NULL)$$);
 SELECT error_of(format('SELECT kmeans_fit(%L, %L, k => 3, %s)', 'h', 'iris', argument))
 FROM (VALUES ('init => NULL'), ('max_iter => NULL'), ('tol => NULL'), ('metric => NULL'), ('scale => NULL'), ('on_null => NULL'), ('replace => NULL'), ('verbose => NULL'),
-             ('init => ''best'''), ('init => ''k-means||'''), ('metric => ''manhattan'''), ('scale => ''robust'''), ('on_null => ''zero'''),
+             ('init => ''best'''), ('metric => ''manhattan'''), ('scale => ''robust'''), ('on_null => ''zero'''),
              ('n_init => 0'), ('max_iter => 0'), ('tol => -1'), ('tol => ''NaN'''),
              ('columns => ''{}'''), ('columns => ''{sepal_length,NULL}'''), ('columns => ''{sepal_length,sepal_length}'''), ('columns => ''{{sepal_length},{sepal_width}}'''),
              ('columns => ''{sepal_length,sepal_area}'''), ('columns => ''{"sepal_length * 2"}'''), ('columns => ''{species}'''), ('columns => ''{id}'', id_column => ''id'''),

@@ -18,15 +18,12 @@
 #define SCORES_PAGE	128		/* bins of one exponent */
 #define SCORES_BITS	120		/* of the fixed-point numbers, for all weights */
 
-/* memory is aligned to 8 bytes only, not to what the compiler would like */
-typedef unsigned __int128 ScoresCount __attribute__((aligned(8)));
-
 /* weight = bin * 2^unit */
 struct KmScores
 {
 	KmTeam	   *team;
 	int			unit;
-	ScoresCount *page[SCORES_PAGES];	/* NULL: no score there */
+	KmWide *page[SCORES_PAGES];	/* NULL: no score there */
 	double		largest;
 };
 
@@ -129,12 +126,12 @@ km_scores_free(KmScores *scores)
 	km_team_release(scores->team, scores);
 }
 
-static ScoresCount *
+static KmWide *
 scores_page(KmScores *scores, int p)
 {
 	if (scores->page[p] == NULL)
 	{
-		size_t		bytes = SCORES_PAGE * sizeof(ScoresCount);
+		size_t		bytes = SCORES_PAGE * sizeof(KmWide);
 
 		scores->page[p] = km_team_alloc(scores->team, 1, bytes);
 		memset(scores->page[p], 0, bytes);
@@ -170,42 +167,20 @@ km_scores_add(KmScores *scores, double score, double weight)
 void
 km_scores_reduce(KmScores *scores)
 {
-	enum
-	{
-		PIECES = 4				/* of 32 bits: the sums of a team fit int64 */
-	};
 	KmTeam	   *team = scores->team;
-	int64_t    *pieces;
 	double	   *present;
 
 	if (team->size <= 1)
 		return;
 	present = km_team_alloc(team, SCORES_PAGES + 1, sizeof(double));
-	pieces = km_team_alloc(team, SCORES_PAGE * PIECES, sizeof(int64_t));
 	for (int p = 0; p < SCORES_PAGES; p++)
 		present[p] = scores->page[p] != NULL;
 	present[SCORES_PAGES] = scores->largest;
 	km_team_max(team, present, SCORES_PAGES + 1);
 	scores->largest = present[SCORES_PAGES];
 	for (int p = 0; p < SCORES_PAGES; p++)
-	{
-		ScoresCount *page;
-
-		if (present[p] == 0)
-			continue;
-		page = scores_page(scores, p);
-		for (int b = 0; b < SCORES_PAGE; b++)
-			for (int i = 0; i < PIECES; i++)
-				pieces[b * PIECES + i] = (int64_t) (uint32_t) (page[b] >> (32 * i));
-		km_team_add(team, pieces, SCORES_PAGE * PIECES);
-		for (int b = 0; b < SCORES_PAGE; b++)
-		{
-			page[b] = 0;
-			for (int i = 0; i < PIECES; i++)
-				page[b] += (unsigned __int128) pieces[b * PIECES + i] << (32 * i);
-		}
-	}
-	km_team_release(team, pieces);
+		if (present[p] > 0)
+			km_wide_reduce(team, scores_page(scores, p), SCORES_PAGE);
 	km_team_release(team, present);
 }
 

@@ -2,36 +2,41 @@
  * seed.h
  *		Choosing the initial centroids.
  *
- * Rows are drawn by content: the rows of all participants are thought of in
- * the order (hash of content, content, weight), and a draw r in [0, 1) picks
- * the row at which the running mass first exceeds r times the whole mass.
- * Copies of a content lie side by side and so count as often as they occur;
- * the physical order of rows does not matter.
- *
- * To avoid sorting all rows, a pass adds up the mass per bucket (the leading
- * bits of the hash) with order-free sums; only the rows of the drawn buckets
- * are gathered and sorted.
+ * Every choice is a draw of contents from a line of all rows (line.h), so it
+ * depends on the rows and their weights, the seed and the run only.
  */
 #ifndef KM_SEED_H
 #define KM_SEED_H
 
 #include "core/rows.h"
 #include "core/space.h"
+#include "core/sums.h"
 
 typedef enum KmSeedMethod
 {
 	KM_SEED_PLUSPLUS,			/* greedy k-means++: 2 + floor(ln k) candidates a
-								 * step, as scikit-learn; mass = weight x D^2 */
-	KM_SEED_RANDOM				/* distinct contents, mass = weight */
+								 * step, as scikit-learn */
+	KM_SEED_PARALLEL,			/* k-means||, see oversample.c */
+	KM_SEED_RANDOM				/* distinct contents, by weight */
 } KmSeedMethod;
 
 /*
  * Choose up to k centroids (in the space) into centroids (k x d).  Returns how
  * many: less than k only if there are fewer rows at distinct places.  Uses
- * the chunks' dist2 and bucket.
+ * the chunks' dist2 and bucket.  The grid is one for sums of the rows
+ * in the space.
  */
 extern int	km_seed(KmTeam *team, KmRows *rows, const KmSpace *space,
-					KmSeedMethod method, int k, uint64_t seed, int run,
-					double *centroids);
+					const KmGrid *grid, KmSeedMethod method, int k,
+					uint64_t seed, int run, double *centroids);
+
+/* k-means|| alone; km_seed() calls it */
+extern int	km_seed_parallel(KmTeam *team, KmRows *rows, const KmSpace *space,
+							 const KmGrid *grid, int k, uint64_t seed, int run,
+							 double *centroids);
+
+/* is one of n centroids where z is? */
+extern bool km_seed_taken(const KmSpace *space, const double *centroids, int n,
+						  const double *z);
 
 #endif							/* KM_SEED_H */

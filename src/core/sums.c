@@ -116,6 +116,40 @@ static void exact_add_bits(KmExact *sum, unsigned __int128 mantissa, int exponen
 						   bool negative);
 static void exact_pending(KmExact *sum, int additions);
 
+/* ---- Integers ---- */
+
+void
+km_wide_reduce(KmTeam *team, KmWide *sums, size_t n)
+{
+	enum
+	{
+		PIECES = 4,				/* of 32 bits: the sums of a team fit int64 */
+		BATCH = SUMS_BATCH_DIGITS / PIECES
+	};
+	int64_t    *pieces;
+
+	if (team->size <= 1)
+		return;
+	pieces = km_team_alloc(team, n < BATCH ? n : BATCH, PIECES * sizeof(int64_t));
+	for (size_t start = 0; start < n; start += BATCH)
+	{
+		size_t		m = n - start < BATCH ? n - start : BATCH;
+
+		for (size_t i = 0; i < m; i++)
+			for (int p = 0; p < PIECES; p++)
+				pieces[i * PIECES + p] = (int64_t) (uint32_t) (sums[start + i] >> (32 * p));
+		km_team_add(team, pieces, m * PIECES);
+		for (size_t i = 0; i < m; i++)
+		{
+			sums[start + i] = 0;
+			for (int p = 0; p < PIECES; p++)
+				sums[start + i] += (KmWide) pieces[i * PIECES + p] << (32 * p);
+		}
+		km_team_check(team);
+	}
+	km_team_release(team, pieces);
+}
+
 /* ---- One number over the full range of double ---- */
 
 void

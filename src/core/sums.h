@@ -21,6 +21,14 @@
 
 #include "core/core.h"
 
+/* ---- Sums of integers under 2^128 ---- */
+
+/* memory is aligned to 8 bytes only, not to what the compiler would like */
+typedef unsigned __int128 KmWide __attribute__((aligned(8)));
+
+/* add up the n sums of all participants */
+extern void km_wide_reduce(KmTeam *team, KmWide *sums, size_t n);
+
 /* ---- One number over the full range of double: always exact ---- */
 
 #define KM_EXACT_DIGITS 56		/* 2240 bits: 2^-1120 .. 2^1120 */

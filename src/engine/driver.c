@@ -24,7 +24,7 @@
 
 /*
  * Up to this many multiply-adds (runs x passes x n x k x d) an automatic start
- * takes ten runs; beyond it, one.
+ * is ten runs from k-means++; beyond it, one from k-means||.
  */
 #define KM_AUTO_RUNS		10
 #define KM_AUTO_PASSES		20
@@ -94,26 +94,37 @@ km_driver_measure(KmDriver *driver)
 		km_stats_free(driver->team, own);
 }
 
-static int
-km_driver_runs(const KmDriver *driver)
+/* How to start, and how many times. */
+static KmInit
+km_driver_init(const KmDriver *driver, int *n_init)
 {
 	const KmFitParams *params = driver->params;
+	KmInit		init = params->init;
 
+	if (init == KM_INIT_AUTO)
+		init = (double) km_points_count(driver->points) * params->k * driver->d *
+			KM_AUTO_RUNS * KM_AUTO_PASSES > KM_AUTO_WORK ?
+			KM_INIT_PARALLEL : KM_INIT_PLUSPLUS;
 	if (params->n_init > 0)
-		return params->n_init;
-	switch (params->init)
+		*n_init = params->n_init;
+	else
+		*n_init = init == KM_INIT_PLUSPLUS || init == KM_INIT_RANDOM ? KM_AUTO_RUNS : 1;
+	return init;
+}
+
+/* The method that chooses centroids from the rows. */
+static KmSeedMethod
+km_driver_method(KmInit init)
+{
+	switch (init)
 	{
-		case KM_INIT_CENTROIDS:
-			return 1;
-		case KM_INIT_AUTO:
-			if ((double) km_points_count(driver->points) * params->k * driver->d *
-				KM_AUTO_RUNS * KM_AUTO_PASSES > KM_AUTO_WORK)
-				return 1;
-			break;
+		case KM_INIT_PARALLEL:
+			return KM_SEED_PARALLEL;
+		case KM_INIT_RANDOM:
+			return KM_SEED_RANDOM;
 		default:
-			break;
+			return KM_SEED_PLUSPLUS;
 	}
-	return KM_AUTO_RUNS;
 }
 
 /* One pass is done: keep its log, tell the user. */
@@ -186,7 +197,8 @@ km_driver_given_centroids(KmDriver *driver, double *centroids)
 
 /* One run; it replaces the best one if it is better. */
 static void
-km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
+km_driver_run(KmDriver *driver, KmInit init, int run, KmBestRun *best,
+			  double *centroids)
 {
 	const KmFitParams *params = driver->params;
 	KmLloydParams lloyd = {
@@ -199,12 +211,11 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 	KmLloydResult result;
 	int			k = params->k;
 
-	if (params->init == KM_INIT_CENTROIDS)
+	if (init == KM_INIT_CENTROIDS)
 		km_driver_given_centroids(driver, centroids);
 	else
-		k = km_seed(driver->team, driver->rows, driver->space,
-					params->init == KM_INIT_RANDOM ? KM_SEED_RANDOM : KM_SEED_PLUSPLUS,
-					k, params->seed, run, centroids);
+		k = km_seed(driver->team, driver->rows, driver->space, driver->grid,
+					km_driver_method(init), k, params->seed, run, centroids);
 
 	result = km_lloyd(driver->team, driver->rows, driver->space, driver->grid,
 					  &lloyd, centroids, k);
@@ -381,6 +392,7 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	Size		bytes = mul_size(mul_size(params->k, driver.d), sizeof(double));
 	double	   *centroids = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 	KmBestRun	best = {0};
+	KmInit		init;
 	int			n_init;
 
 	driver.fit = palloc0(sizeof(KmFit));
@@ -390,11 +402,11 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	best.centroids = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 
 	km_driver_measure(&driver);
-	n_init = km_driver_runs(&driver);
+	init = km_driver_init(&driver, &n_init);
 	for (int run = 1; run <= n_init; run++)
 	{
 		INSTR_TIME_SET_CURRENT(driver.last_report);
-		km_driver_run(&driver, run, &best, centroids);
+		km_driver_run(&driver, init, run, &best, centroids);
 	}
 	km_driver_conclude(&driver, &best);
 

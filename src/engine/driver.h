@@ -15,6 +15,7 @@ typedef enum KmInit
 {
 	KM_INIT_AUTO,				/* chosen by n, k and d */
 	KM_INIT_PLUSPLUS,
+	KM_INIT_PARALLEL,			/* k-means|| */
 	KM_INIT_RANDOM,
 	KM_INIT_CENTROIDS			/* given by the caller */
 } KmInit;

@@ -23,10 +23,10 @@ typedef struct KmWord
 	int			value;
 } KmWord;
 
-/* init => 'k-means||' is known, but not to km_options_set_init's table */
 static const KmWord km_init_words[] = {
 	{"auto", KM_INIT_AUTO},
 	{"k-means++", KM_INIT_PLUSPLUS},
+	{"k-means||", KM_INIT_PARALLEL},
 	{"random", KM_INIT_RANDOM},
 	{NULL, 0}
 };
@@ -80,11 +80,6 @@ km_options_word(const KmWord *words, int value)
 void
 km_options_set_init(KmOptions *options, const char *word)
 {
-	if (strcmp(word, "k-means||") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("init => 'k-means||' is not supported"),
-				 errhint("Use 'auto' or 'k-means++'.")));
 	options->init = km_options_parse_word(km_init_words, "init", word);
 }
 

@@ -11,8 +11,23 @@
 #include "core/hash.h"
 #include "core/kernel.h"
 #include "core/seed.h"
+#include "core/stats.h"
 
-static const KmSeedMethod methods[] = {KM_SEED_PLUSPLUS, KM_SEED_RANDOM};
+static const KmSeedMethod methods[] = {KM_SEED_PLUSPLUS, KM_SEED_RANDOM, KM_SEED_PARALLEL};
+
+/* km_seed(), with a grid for the rows */
+static int
+seed_in(KmTeam *team, KmRows *rows, const KmSpace *space, KmSeedMethod method, int k,
+		uint64_t seed, int run, double *centroids)
+{
+	KmStats    *stats = km_stats(team, rows, space);
+	KmGrid	   *grid = km_grid_create(team, rows->d, stats->largest, stats->smallest);
+	int			chosen = km_seed(team, rows, space, grid, method, k, seed, run, centroids);
+
+	km_grid_free(team, grid);
+	km_stats_free(team, stats);
+	return chosen;
+}
 
 static int
 seed_rows(TestRows *rows, KmSeedMethod method, int k, uint64_t seed, int run,
@@ -20,7 +35,7 @@ seed_rows(TestRows *rows, KmSeedMethod method, int k, uint64_t seed, int run,
 {
 	KmSpace		space = {rows->rows.d, NULL, NULL, false};
 
-	return km_seed(solo_team(), &rows->rows, &space, method, k, seed, run, centroids);
+	return seed_in(solo_team(), &rows->rows, &space, method, k, seed, run, centroids);
 }
 
 /* n rows of d values; a third of them are copies of others */
@@ -61,7 +76,7 @@ team_seed(KmTeam *team, void *arg)
 	KmRows	   *rows = &t->parts[team->rank]->rows;
 	KmSpace		space = {rows->d, NULL, NULL, false};
 	double	   *centroids = malloc((size_t) t->k * rows->d * sizeof(double));
-	int			chosen = km_seed(team, rows, &space, t->method, t->k, 5, 1, centroids);
+	int			chosen = seed_in(team, rows, &space, t->method, t->k, 5, 1, centroids);
 
 	if (team->rank == 0)
 	{
@@ -82,7 +97,7 @@ test_order(int64_t n)
 	double		expected[K * D];
 	double		found[K * D];
 
-	for (int m = 0; m < 2; m++)
+	for (int m = 0; m < 3; m++)
 		for (int kind = 0; kind < 3; kind++)
 		{
 			TestRows   *rows = some_rows(n, D, kind, n);
@@ -157,7 +172,7 @@ test_places(void)
 	double		w[N];
 	double		centroids[(N + 5) * D];
 
-	for (int m = 0; m < 2; m++)
+	for (int m = 0; m < 3; m++)
 	{
 		TestRows   *rows;
 
@@ -191,7 +206,7 @@ test_places(void)
 				x[i * D + 1] = 1 + i;
 			}
 			rows = rows_create(x, NULL, N, D, 7);
-			ok(km_seed(solo_team(), &rows->rows, &unit, methods[m], 10, 1, 1, centroids) == 3,
+			ok(seed_in(solo_team(), &rows->rows, &unit, methods[m], 10, 1, 1, centroids) == 3,
 			   "seed: multiples are one direction (method %d)", m);
 			rows_free(rows);
 		}
@@ -246,7 +261,7 @@ test_frequency(void)
 	rows = rows_create(x, NULL, N, 1, 4096);
 	shuffled = rows_shuffled(rows, 1, 1000, where);
 	weighted = rows_create(x, w, 1001, 1, 64);
-	for (int m = 0; m < 2; m++)
+	for (int m = 0; m < 3; m++)
 	{
 		int			hits = 0;
 		int			second = 0;
@@ -293,7 +308,7 @@ test_frequency(void)
 		rows = rows_create(many, NULL, 120, 1, 33);
 		weighted = rows_create(few, twice, 60, 1, 33);
 		for (int s = 0; s < 50; s++)
-			for (int m = 0; m < 2; m++)
+			for (int m = 0; m < 3; m++)
 			{
 				seed_rows(rows, methods[m], 5, s, 1, a);
 				seed_rows(weighted, methods[m], 5, s, 1, b);
@@ -315,7 +330,7 @@ test_quality(void)
 	};
 	double	   *x = malloc(N * 2 * sizeof(double));
 	double		centroids[K * 2];
-	int			found = 0;
+	int			found;
 	TestRows   *rows;
 
 	for (int i = 0; i < N; i++)
@@ -324,16 +339,23 @@ test_quality(void)
 		x[2 * i + 1] = normal(2, i);
 	}
 	rows = rows_create(x, NULL, N, 2, 1000);
-	for (int s = 0; s < 20; s++)
+	for (int m = 0; m < 2; m++)
 	{
-		unsigned	blobs = 0;
+		KmSeedMethod method = m == 0 ? KM_SEED_PLUSPLUS : KM_SEED_PARALLEL;
 
-		seed_rows(rows, KM_SEED_PLUSPLUS, K, s, 1, centroids);
-		for (int j = 0; j < K; j++)
-			blobs |= 1u << (int) lround(centroids[2 * j] / 100);
-		found += blobs == (1u << K) - 1;
+		found = 0;
+		for (int s = 0; s < 20; s++)
+		{
+			unsigned	blobs = 0;
+
+			seed_rows(rows, method, K, s, 1, centroids);
+			for (int j = 0; j < K; j++)
+				blobs |= 1u << (int) lround(centroids[2 * j] / 100);
+			found += blobs == (1u << K) - 1;
+		}
+		ok(found >= 18, "seed: all of 20 blobs are found in %d of 20 runs (method %d)",
+		   found, (int) method);
 	}
-	ok(found >= 18, "seed: k-means++ finds all of 20 blobs in %d of 20 runs", found);
 	rows_free(rows);
 	free(x);
 }
