@@ -5,6 +5,7 @@
 #   make installcheck          tests against the running server
 #   make test                  all tests, from nothing, in a private server
 #   make demo                  a guided tour, in a private server
+#   make bench                 the benchmark, in a private server; see test/bench/run.sh
 #
 # WERROR=1, or CI=true in the environment, turns warnings into errors.
 
@@ -45,7 +46,7 @@ endif
 
 # These targets find or install a server themselves, so they must work before
 # there is a pg_config; everything else is PGXS.
-STANDALONE = test demo
+STANDALONE = test demo bench
 
 .PHONY: $(STANDALONE)
 
@@ -83,3 +84,6 @@ test:
 
 demo:
 	@test/demo/run.sh
+
+bench:
+	@BENCH="$(BENCH)" BENCH_SCALE="$(BENCH_SCALE)" test/bench/run.sh
