@@ -34,13 +34,6 @@ const KmTeamWork km_fit_work = {
 /* ---- The message to the workers ---- */
 
 static void
-km_fitjob_send_floats(StringInfo message, const double *values, int64 n)
-{
-	for (int64 i = 0; i < n; i++)
-		pq_sendfloat8(message, values[i]);
-}
-
-static void
 km_fitjob_send_text(StringInfo message, const char *text)
 {
 	pq_sendint8(message, text != NULL);
@@ -86,10 +79,7 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	pq_sendint32(message, params->max_iter);
 	pq_sendfloat8(message, params->tol);
 	pq_sendint64(message, params->seed);
-	pq_sendint32(message, params->init_centroids != NULL ? job->init_d : 0);
-	if (params->init_centroids != NULL)
-		km_fitjob_send_floats(message, params->init_centroids,
-							  (int64) params->k * job->init_d);
+	pq_sendint32(message, job->init_d);
 }
 
 static void *
@@ -123,15 +113,6 @@ km_fitjob_receive(StringInfo message)
 	params->tol = pq_getmsgfloat8(message);
 	params->seed = pq_getmsgint64(message);
 	job->init_d = pq_getmsgint(message, 4);
-	if (job->init_d > 0)
-	{
-		int64		n = (int64) params->k * job->init_d;
-		double	   *centroids = palloc(mul_size(n, sizeof(double)));
-
-		for (int64 i = 0; i < n; i++)
-			centroids[i] = pq_getmsgfloat8(message);
-		params->init_centroids = centroids;
-	}
 	return job;
 }
 
@@ -147,6 +128,7 @@ km_fitjob_work(KmTeam *team, void *arg)
 		.on_null = job->on_null
 	};
 	int64_t		pushed = 0;
+	size_t		bytes;
 
 	job->load = km_source_load(job->source, job->on_null, job->params.k, team,
 							   CurrentMemoryContext);
@@ -154,6 +136,11 @@ km_fitjob_work(KmTeam *team, void *arg)
 		pushed = km_points_pushed(job->load.points);
 	km_team_add(team, &pushed, 1);
 	job->committed = true;
+	if (job->init_d > 0)
+		job->params.init_centroids =
+			km_team_broadcast(team, job->params.init_centroids,
+							  mul_size(mul_size(job->params.k, job->init_d), sizeof(double)),
+							  &bytes);
 
 	if (pushed > 0)
 	{

@@ -4,7 +4,8 @@
  *
  * A stored source is text.  It must mean the same whoever runs it, today and
  * after a restore: names are bound to schemas, and constants are written and
- * read in one format.
+ * read in one format.  And it must be read from its beginning, whatever others
+ * are reading, since rows are counted in messages.
  */
 #include "postgres.h"
 
@@ -19,6 +20,7 @@ static const char *const km_settings[][2] = {
 	{"extra_float_digits", "3"},
 	{"bytea_output", "hex"},
 	{"standard_conforming_strings", "on"},
+	{"synchronize_seqscans", "off"},
 	/* rows are counted from the first block, for errors that name one */
 	{"synchronize_seqscans", "off"},
 };

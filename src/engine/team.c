@@ -2,21 +2,21 @@
  * team.c
  *		The participants of a fit: one backend, or a leader and its workers.
  *
- * A ParallelContext brings up the workers; shared memory holds one barrier and
- * two buffers with a slot for each participant:
+ * A ParallelContext brings up the workers; shared memory holds a meeting point
+ * and two buffers with a slot for each participant:
  *
  *		buffer 0:	slot of the leader | slot of worker 1 | ...
  *		buffer 1:	the same
  *
- * A collective operation writes to one's own slot, waits at the barrier, and
- * reads everybody's slots.  Operations take turns with the buffers: whoever
- * writes to a buffer again has passed the barrier of the operation between,
- * which all others reach only after reading.  So one wait an operation is
- * enough.  Long vectors go through the slots piece by piece, and shared memory
- * stays small whatever the size of the fit.
+ * A collective operation writes to one's own slot, meets the others, and reads
+ * everybody's slots.  Operations take turns with the buffers: whoever writes to
+ * a buffer again has been at the meeting of the operation between, to which all
+ * others come only after reading.  So one meeting an operation is enough.  Long
+ * vectors go through the slots piece by piece, and shared memory stays small
+ * whatever the size of the fit.
  *
- * Rows never pass through shared memory: each participant reads and keeps its
- * own.
+ * A fit has thousands of meetings, some only microseconds apart, so whoever
+ * comes early looks out for the others for a moment before it goes to sleep.
  */
 #include "postgres.h"
 
@@ -24,10 +24,12 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/barrier.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
+#include "storage/spin.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -35,20 +37,27 @@
 #include "engine/fitjob.h"
 #include "engine/team.h"
 
-#define KM_TEAM_SLOT_BYTES	(256 * 1024)
+#define KM_TEAM_SLOT_BYTES	(64 * 1024)
 #define KM_TEAM_SLOT_WORDS	(KM_TEAM_SLOT_BYTES / sizeof(int64))
+
+/* which makes 16 MB of shared memory */
+#define KM_TEAM_MAX_WORKERS	127
+
+/* How long to look out for the others: 20 to 50 microseconds. */
+#define KM_TEAM_SPINS		1000
 
 #define KM_TEAM_KEY_SHARED	UINT64CONST(1)
 #define KM_TEAM_KEY_MESSAGE	UINT64CONST(2)
+#define KM_TEAM_KEY_QUERY	UINT64CONST(3)
 
 typedef struct KmShared
 {
-	Barrier		barrier;		/* of all participants, once size is set */
-	ConditionVariable complete; /* size has been set */
-	slock_t		mutex;			/* of size */
-	int			size;			/* participants; 0: not known yet */
+	pg_atomic_uint32 size;		/* participants; 0: not known yet */
+	pg_atomic_uint32 arrived;	/* at the meeting to come */
+	pg_atomic_uint32 meetings;	/* that have taken place */
+	ConditionVariable changed;	/* size or meetings */
+	pg_atomic_uint64 next;		/* see km_team_next() */
 	int			work;			/* KmTeamWorkId */
-	pg_atomic_uint64 next;
 	Size		message_bytes;
 	double		slots[FLEXIBLE_ARRAY_MEMBER];	/* 2 x participants x
 												 * KM_TEAM_SLOT_WORDS */
@@ -65,6 +74,8 @@ typedef struct KmTeamState
 typedef struct KmTeamLink
 {
 	KmShared   *shared;			/* NULL: alone */
+	ParallelContext *starting;	/* in the leader, until workers are known to have
+								 * come */
 	int			rank;
 	int			size;
 	int			turn;			/* which buffer is next */
@@ -115,10 +126,39 @@ km_team_slot(const KmTeamLink *link, int rank)
 		((Size) link->turn * link->size + rank) * KM_TEAM_SLOT_WORDS;
 }
 
+/*
+ * Wait until everybody is here.  What others have written before is visible
+ * after it.  A worker that never came up would be waited for in vain; the
+ * leader, who can tell, raises an error.
+ */
 static void
 km_team_meet(KmTeamLink *link)
 {
-	BarrierArriveAndWait(&link->shared->barrier, PG_WAIT_EXTENSION);
+	KmShared   *shared = link->shared;
+	uint32		meeting = pg_atomic_read_u32(&shared->meetings);
+
+	if (link->starting != NULL)
+	{
+		WaitForParallelWorkersToAttach(link->starting);
+		link->starting = NULL;
+	}
+	if (pg_atomic_add_fetch_u32(&shared->arrived, 1) == link->size)
+	{
+		pg_atomic_write_u32(&shared->arrived, 0);
+		pg_atomic_fetch_add_u32(&shared->meetings, 1);
+		ConditionVariableBroadcast(&shared->changed);
+		return;
+	}
+	for (int i = 0; i < KM_TEAM_SPINS; i++)
+	{
+		if (pg_atomic_read_u32(&shared->meetings) != meeting)
+			break;
+		SPIN_DELAY();
+	}
+	while (pg_atomic_read_u32(&shared->meetings) == meeting)
+		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+	pg_memory_barrier();
 }
 
 static void
@@ -281,58 +321,58 @@ km_team_join(MemoryContext cxt, KmShared *shared, int rank, int size)
 	return km_team_make(cxt, link);
 }
 
+/* A copy of some bytes in the shared memory, under a key. */
+static void
+km_team_publish(ParallelContext *pcxt, uint64 key, const void *data, Size bytes)
+{
+	void	   *copy = shm_toc_allocate(pcxt->toc, bytes);
+
+	memcpy(copy, data, bytes);
+	shm_toc_insert(pcxt->toc, key, copy);
+}
+
 /*
- * Start the workers and tell everybody how many came.  Returns the shared
- * memory, or NULL if there is to be no team.
+ * Start the workers and tell them how many they are.  The leader does not wait
+ * for them: it has work to do.  Returns the shared memory, or NULL if there is
+ * to be no team.
  */
 static KmShared *
 km_team_launch(ParallelContext *pcxt, KmTeamWorkId id, StringInfo message)
 {
+	const char *query = debug_query_string != NULL ? debug_query_string : "";
 	Size		bytes = add_size(offsetof(KmShared, slots),
 								 mul_size(2 * (pcxt->nworkers + 1), KM_TEAM_SLOT_BYTES));
 	KmShared   *shared;
-	char	   *copy;
 
 	shm_toc_estimate_chunk(&pcxt->estimator, bytes);
-	shm_toc_estimate_chunk(&pcxt->estimator, Max(message->len, 1));
-	shm_toc_estimate_keys(&pcxt->estimator, 2);
+	shm_toc_estimate_chunk(&pcxt->estimator, message->len);
+	shm_toc_estimate_chunk(&pcxt->estimator, strlen(query) + 1);
+	shm_toc_estimate_keys(&pcxt->estimator, 3);
 	InitializeParallelDSM(pcxt);
 	if (pcxt->seg == NULL)
 		return NULL;
 
 	shared = shm_toc_allocate(pcxt->toc, bytes);
-	ConditionVariableInit(&shared->complete);
-	SpinLockInit(&shared->mutex);
-	shared->size = 0;
-	shared->work = id;
+	pg_atomic_init_u32(&shared->size, 0);
+	pg_atomic_init_u32(&shared->arrived, 0);
+	pg_atomic_init_u32(&shared->meetings, 0);
+	ConditionVariableInit(&shared->changed);
 	pg_atomic_init_u64(&shared->next, 0);
+	shared->work = id;
 	shared->message_bytes = message->len;
 	shm_toc_insert(pcxt->toc, KM_TEAM_KEY_SHARED, shared);
-	copy = shm_toc_allocate(pcxt->toc, Max(message->len, 1));
-	memcpy(copy, message->data, message->len);
-	shm_toc_insert(pcxt->toc, KM_TEAM_KEY_MESSAGE, copy);
+	km_team_publish(pcxt, KM_TEAM_KEY_MESSAGE, message->data, message->len);
+	km_team_publish(pcxt, KM_TEAM_KEY_QUERY, query, strlen(query) + 1);
 
 	LaunchParallelWorkers(pcxt);
+	ereport(DEBUG1,
+			(errmsg_internal("launched %d of %d workers for a fit",
+							 pcxt->nworkers_launched, pcxt->nworkers)));
 	if (pcxt->nworkers_launched == 0)
 		return NULL;
-	WaitForParallelWorkersToAttach(pcxt);
-	BarrierInit(&shared->barrier, pcxt->nworkers_launched + 1);
-	SpinLockAcquire(&shared->mutex);
-	shared->size = pcxt->nworkers_launched + 1;
-	SpinLockRelease(&shared->mutex);
-	ConditionVariableBroadcast(&shared->complete);
+	pg_atomic_write_u32(&shared->size, pcxt->nworkers_launched + 1);
+	ConditionVariableBroadcast(&shared->changed);
 	return shared;
-}
-
-static int
-km_team_size(KmShared *shared)
-{
-	int			size;
-
-	SpinLockAcquire(&shared->mutex);
-	size = shared->size;
-	SpinLockRelease(&shared->mutex);
-	return size;
 }
 
 void
@@ -343,13 +383,14 @@ km_team_worker_main(dsm_segment *segment, shm_toc *toc)
 	StringInfoData message;
 	int			size;
 
+	debug_query_string = shm_toc_lookup(toc, KM_TEAM_KEY_QUERY, false);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	message.data = shm_toc_lookup(toc, KM_TEAM_KEY_MESSAGE, false);
 	message.len = message.maxlen = (int) shared->message_bytes;
 	message.cursor = 0;
 
-	ConditionVariablePrepareToSleep(&shared->complete);
-	while ((size = km_team_size(shared)) == 0)
-		ConditionVariableSleep(&shared->complete, PG_WAIT_EXTENSION);
+	while ((size = (int) pg_atomic_read_u32(&shared->size)) == 0)
+		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
 	ConditionVariableCancelSleep();
 
 	work->run(km_team_join(CurrentMemoryContext, shared, ParallelWorkerNumber + 1, size),
@@ -364,12 +405,16 @@ km_team_lead(KmTeamWorkId id, int nworkers, StringInfo message, void *job)
 	KmShared   *shared;
 
 	EnterParallelMode();
-	pcxt = CreateParallelContext("kmeans", "km_team_worker_main", nworkers);
+	pcxt = CreateParallelContext("kmeans", "km_team_worker_main",
+								 Min(nworkers, KM_TEAM_MAX_WORKERS));
 	shared = km_team_launch(pcxt, id, message);
 	if (shared != NULL)
 	{
-		km_team_works[id]->run(km_team_join(CurrentMemoryContext, shared, 0,
-											pcxt->nworkers_launched + 1), job);
+		KmTeam	   *team = km_team_join(CurrentMemoryContext, shared, 0,
+										pcxt->nworkers_launched + 1);
+
+		((KmTeamState *) team->arg)->link->starting = pcxt;
+		km_team_works[id]->run(team, job);
 		WaitForParallelWorkersToFinish(pcxt);
 	}
 	DestroyParallelContext(pcxt);
@@ -416,6 +461,8 @@ km_team_run(KmTeamWorkId id, int nworkers, StringInfo message, void *job,
 		CurrentResourceOwner = owner;
 		if (*committed || km_team_is_cancel(error))
 			ReThrowError(error);
+		ereport(DEBUG1,
+				(errmsg_internal("going on without workers: %s", error->message)));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
