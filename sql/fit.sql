@@ -202,9 +202,18 @@ SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (''{1,2}''::float8[]), (''{1,NU
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (''{}''::float8[])', k => 1)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'VALUES (''{{1,2}}''::float8[])', k => 1)$$);
 
+-- extreme values in rows that do not count, and where scaling overflows
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 0 THEN 1e200 ELSE i END AS x, i AS w FROM generate_series(0, 20) i', '{x}', k => 2, weight => 'w')$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 1 THEN 1.7e308 ELSE -1.7e308 END AS x FROM generate_series(1, 10) i', k => 2, scale => 'standard')$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 1 THEN 1.7e308 ELSE -1.7e308 END AS x, i AS y FROM generate_series(1, 10) i', k => 2, scale => 'standard', metric => 'cosine')$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT i::float8 AS x, 1e308::float8 AS w FROM generate_series(1, 10) i', '{x}', k => 2, weight => 'w')$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT 1e160::float8 AS x, 1e-200::float8 AS w FROM generate_series(1, 10) i', '{x}', k => 2, weight => 'w')$$);
+
 -- Notices on scales
 SELECT k FROM kmeans_fit('scales', 'SELECT i::float8 AS frequency, (i * 30)::float8 AS avg_order, 1 AS constant FROM generate_series(1, 100) i', k => 2);
 SELECT k FROM kmeans_fit('scaled', 'SELECT i::float8 AS frequency, (i * 30)::float8 AS avg_order, 1 AS constant FROM generate_series(1, 100) i', k => 2, scale => 'standard');
+
+SELECT k FROM kmeans_fit('constants', 'SELECT i::float8 AS x, 1 AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f FROM generate_series(1, 100) i', k => 2, scale => 'standard');
 
 -- replace: versions, and ids that stay with their clusters
 SELECT version FROM kmeans_fit('again', 'VALUES (0.0), (1.0), (100.0), (101.0)', k => 2);
@@ -221,6 +230,10 @@ SELECT cluster, label FROM kmeans_clusters('again@3');
 SELECT version, promoted, k, n_features FROM kmeans_versions WHERE model = 'again' ORDER BY version;
 -- with other features and the same columns again
 SELECT error_of($$SELECT kmeans_fit('again', 'VALUES (1.0)', k => 1)$$);
+
+-- no id is used twice, and they do not wrap around
+SELECT kmeans_save('last_id', ((kmeans_get('again')::jsonb) || '{"ids": [2147483647]}')::kmeans_model);
+SELECT error_of($$SELECT kmeans_fit('last_id', 'VALUES (1.0, 2.0), (3.0, 4.0)', k => 2, replace => true)$$);
 
 -- save and get
 SELECT kmeans_save('saved', kmeans_get('iris'));

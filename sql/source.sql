@@ -50,6 +50,12 @@ CREATE TEMP TABLE passing AS SELECT amount FROM shop.orders;
 SELECT n_rows FROM kmeans_fit('t', 'passing', k => 2);
 SELECT n_rows FROM kmeans_fit('t', 'SELECT p.amount FROM passing p', k => 2, replace => true);
 SELECT version, source FROM kmeans_versions WHERE model = 't' ORDER BY version;
+CREATE FUNCTION pg_temp.twice(numeric) RETURNS numeric LANGUAGE sql AS $$ SELECT 2 * $1 $$;
+CREATE DOMAIN pg_temp.amount AS numeric;
+SELECT n_rows FROM kmeans_fit('t', 'SELECT pg_temp.twice(amount) AS amount FROM shop.orders', k => 2, replace => true);
+SELECT n_rows FROM kmeans_fit('t', 'SELECT o.amount FROM shop.orders o, pg_temp.twice(o.amount) t WHERE t > 50', k => 2, replace => true);
+SELECT n_rows FROM kmeans_fit('t', 'SELECT amount::pg_temp.amount AS amount FROM shop.orders', k => 2, replace => true);
+SELECT version, source FROM kmeans_versions WHERE model = 't' ORDER BY version;
 DROP TABLE passing;
 
 -- Not a relation, not one read-only query

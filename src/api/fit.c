@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/array.h"
@@ -32,6 +33,8 @@
 PG_FUNCTION_INFO_V1(kmeans_fit);
 PG_FUNCTION_INFO_V1(kmeans_save);
 PG_FUNCTION_INFO_V1(kmeans_get);
+
+#define KM_FIT_NAMED_FEATURES 5 /* at most, in one notice */
 
 /* One call of kmeans_fit. */
 typedef struct KmFitCall
@@ -181,12 +184,25 @@ static void
 km_fit_notice_constant(const KmFitCall *call)
 {
 	const KmStats *stats = km_points_stats(call->job.load.points);
+	StringInfoData names;
+	int			n = 0;
 
+	initStringInfo(&names);
 	for (int t = 0; t < call->job.nfeatures; t++)
-		if (stats->min[t] == stats->max[t])
-			ereport(NOTICE,
-					(errmsg("feature \"%s\" is constant: its divisor counts as 1",
-							call->job.features[t])));
+	{
+		if (stats->min[t] != stats->max[t])
+			continue;
+		if (n++ < KM_FIT_NAMED_FEATURES)
+			appendStringInfo(&names, "%s\"%s\"", n > 1 ? ", " : "", call->job.features[t]);
+		else if (n == KM_FIT_NAMED_FEATURES + 1)
+			appendStringInfoString(&names, ", ...");
+	}
+	if (n > 0)
+		ereport(NOTICE,
+				(n == 1 ? errmsg("feature %s is constant: its divisor counts as 1",
+								 names.data) :
+				 errmsg("%d features are constant (%s): their divisors count as 1",
+						n, names.data)));
 }
 
 static void

@@ -198,12 +198,15 @@ km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures)
 /*
  * pgvector's cast of its vector and halfvec to real[], or InvalidOid for any
  * other type.  The types are known by name and by the extension they belong
- * to, which may live in any schema.
+ * to, which may live in any schema.  Whoever owns an extension can add types
+ * and casts to it, and the cast runs as whoever fits or predicts: so the type
+ * must be a base type, which only a superuser can make.
  */
 static Oid
 vector_cast(Oid type)
 {
 	HeapTuple	tuple;
+	Form_pg_type form;
 	bool		named;
 	Oid			extension;
 	char	   *extension_name;
@@ -212,8 +215,10 @@ vector_cast(Oid type)
 	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
-	named = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "vector") == 0 ||
-		strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "halfvec") == 0;
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	named = form->typtype == TYPTYPE_BASE &&
+		(strcmp(NameStr(form->typname), "vector") == 0 ||
+		 strcmp(NameStr(form->typname), "halfvec") == 0);
 	ReleaseSysCache(tuple);
 	if (!named)
 		return InvalidOid;
@@ -226,7 +231,9 @@ vector_cast(Oid type)
 	if (find_coercion_pathway(FLOAT4ARRAYOID, type, COERCION_EXPLICIT,
 							  &cast) != COERCION_PATH_FUNC)
 		return InvalidOid;
-	return cast;
+
+	/* called as a cast with a length and a flag */
+	return get_func_nargs(cast) == 3 ? cast : InvalidOid;
 }
 
 void

@@ -233,27 +233,46 @@ km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 /*
  * Squared distances must not overflow.  The largest magnitude of every feature
  * bounds the length of every row.  Scaled values are small by themselves, but
- * for rows of weight 0, which have no part in the scaling.
+ * for rows of weight 0, which have no part in the scaling, and for differences
+ * that overflow before they are divided.  Unit rows need finite values only.
  */
 static void
 km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 {
 	const KmStats *stats = points->stats;
+	const KmSpace *space = &points->space;
 	double		norm2 = 0;
+	double		worst_z = -1;
+	double		worst_value = 0;
+	int			worst = 0;
 
-	if (spec->metric == KM_METRIC_COSINE)
-		return;
 	for (int t = 0; t < points->rows.d; t++)
 	{
-		double		z = stats->largest[t];
+		double		ends[2] = {stats->min[t], stats->max[t]};
+		double		largest = 0;
 
-		if (points->space.scale != NULL)
-			z = Max(fabs((stats->min[t] - points->space.shift[t]) / points->space.scale[t]),
-					fabs((stats->max[t] - points->space.shift[t]) / points->space.scale[t]));
-		norm2 += z * z;
+		if (isinf(stats->largest[t]) || isinf(stats->total_weight))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("weights are too large: sums overflow"),
+					 errhint("Divide the weights by a constant.")));
+		for (int i = 0; i < 2; i++)
+		{
+			double		z = fabs(space->scale != NULL ?
+								 (ends[i] - space->shift[t]) / space->scale[t] : ends[i]);
+
+			largest = Max(largest, z);
+			if (z > worst_z)
+			{
+				worst = t;
+				worst_z = z;
+				worst_value = ends[i];
+			}
+		}
+		norm2 += largest * largest;
 	}
-	if (!(norm2 <= KM_MAX_NORM2))
-		km_encode_overflow(spec->features, stats->largest, points->rows.d, 0);
+	if (space->unit ? isinf(worst_z) : !(norm2 <= KM_MAX_NORM2))
+		km_encode_overflow(&spec->features[worst], &worst_value, 1, 0);
 }
 
 static void

@@ -270,6 +270,62 @@ km_source_analyse(KmSourceParse *parse, const char *text)
 	error_context_stack = callback.previous;
 }
 
+/* ---- Does it outlive the session? ---- */
+
+static bool
+km_source_is_temp_function(Oid function, void *context)
+{
+	return isAnyTempNamespace(get_func_namespace(function));
+}
+
+static bool
+km_source_is_temp_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Temporary functions, operators and types, at any depth; the server looks for
+ * temporary relations.
+ */
+static bool
+km_source_uses_temp_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, km_source_is_temp_function, context))
+		return true;
+	switch (nodeTag(node))
+	{
+		case T_Query:
+			return query_tree_walker((Query *) node, km_source_uses_temp_walker,
+									 context, 0);
+		case T_Const:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_CoerceToDomain:
+		case T_ArrayCoerceExpr:
+		case T_ArrayExpr:
+		case T_ConvertRowtypeExpr:
+		case T_RowExpr:
+			if (km_source_is_temp_type(exprType(node)))
+				return true;
+			break;
+		default:
+			break;
+	}
+	return expression_tree_walker(node, km_source_uses_temp_walker, context);
+}
+
 /* ---- Its columns ---- */
 
 /* The names of the columns that can be features. */
@@ -610,7 +666,8 @@ km_source_open(const KmSourceSpec *spec)
 	}
 	km_settings_pop(nestlevel);
 
-	if (!isQueryUsingTempRelation(parse.query))
+	if (!isQueryUsingTempRelation(parse.query) &&
+		!km_source_uses_temp_walker((Node *) parse.query, NULL))
 		parse.source->stored = parse.text;
 	parse.source->query = km_source_build_query(&parse, "");
 	km_source_find_ranges(&parse);

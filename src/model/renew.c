@@ -65,7 +65,7 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 											  mul_size(mul_size(k, old->k),
 													   sizeof(double)));
 	int		   *match = palloc(mul_size(k, sizeof(int)));
-	int32		next = renewal->max_id + 1;
+	int64		next = (int64) renewal->max_id + 1;
 
 	for (int i = 0; i < k; i++)
 	{
@@ -78,7 +78,18 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 	}
 	km_assignment(km_team_alone(CurrentMemoryContext), cost, k, old->k, match);
 	for (int i = 0; i < k; i++)
-		ids[i] = match[i] >= 0 ? old->ids[match[i]] : next++;
+	{
+		if (match[i] >= 0)
+			ids[i] = old->ids[match[i]];
+		else if (next <= PG_INT32_MAX)
+			ids[i] = (int32) next++;
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("there are no cluster ids left"),
+					 errdetail("Ids of clusters are never used again; the highest so far is %d.",
+							   renewal->max_id)));
+	}
 	pfree(match);
 	pfree(cost);
 	pfree(carried);
