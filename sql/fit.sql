@@ -235,6 +235,12 @@ SELECT error_of($$SELECT kmeans_fit('again', 'VALUES (1.0)', k => 1)$$);
 SELECT kmeans_save('last_id', ((kmeans_get('again')::jsonb) || '{"ids": [2147483647]}')::kmeans_model);
 SELECT error_of($$SELECT kmeans_fit('last_id', 'VALUES (1.0, 2.0), (3.0, 4.0)', k => 2, replace => true)$$);
 
+-- too many to compare
+WITH n AS (SELECT 65535 AS k), z AS (SELECT jsonb_agg(0) AS zeros, jsonb_agg(1) AS ones, jsonb_agg(ARRAY[i]) AS rows, jsonb_agg(ARRAY[0]) AS spread, jsonb_agg(NULL::text) AS labels FROM n, generate_series(1, k) i)
+SELECT kmeans_save('very_many', (jsonb_set(kmeans_get('empty')::jsonb, '{columns,0,name}', '"x"') || jsonb_build_object('features', '["x"]'::jsonb, 'k', 65535, 'n_rows', 65535, 'centroids', rows, 'sizes', ones, 'weights', ones, 'cluster_inertia', zeros,
+  'radius_rms', zeros, 'radius_max', zeros, 'mean', rows, 'stddev', spread, 'min', rows, 'max', rows, 'labels', labels, 'inertia', 0))::kmeans_model) FROM z;
+SELECT error_of($$SELECT kmeans_fit('very_many', 'SELECT x::float8 FROM generate_series(1, 2100) x', k => 2049, replace => true)$$);
+
 -- save and get
 SELECT kmeans_save('saved', kmeans_get('iris'));
 SELECT kmeans_get('saved')::text = kmeans_get('iris')::text AS same;

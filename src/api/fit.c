@@ -283,6 +283,7 @@ km_fit_ready(KmFitJob *job)
 		return;
 	if (km_renew_same_features(call->old, job->features, job->nfeatures))
 	{
+		km_renew_check(call->old, call->options.k);
 		call->renewal.old = call->old;
 		job->params.numbering = km_renew_number;
 		job->params.numbering_arg = &call->renewal;

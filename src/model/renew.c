@@ -16,6 +16,9 @@
 #include "engine/team.h"
 #include "model/renew.h"
 
+/* a cost matrix of 1 GB, and minutes to solve it */
+#define KM_RENEW_MAX_PAIRS (128 * 1024 * 1024)
+
 bool
 km_renew_same_features(const KmModel *old, char *const *features, int d)
 {
@@ -25,6 +28,19 @@ km_renew_same_features(const KmModel *old, char *const *features, int d)
 		if (strcmp(old->features[t], features[t]) != 0)
 			return false;
 	return true;
+}
+
+void
+km_renew_check(const KmModel *old, int k)
+{
+	if ((double) k * old->k > KM_RENEW_MAX_PAIRS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many clusters to carry ids over: %d old and %d new ones",
+						old->k, k),
+				 errdetail("At most %d pairs of clusters can be compared.",
+						   KM_RENEW_MAX_PAIRS),
+				 errhint("Fit under a new name.")));
 }
 
 /*

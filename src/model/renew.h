@@ -20,6 +20,9 @@ typedef struct KmRenewal
 /* Has the old model these d features, in this order? */
 extern bool km_renew_same_features(const KmModel *old, char *const *features, int d);
 
+/* 54000 if comparing old clusters with k new ones would take too much memory */
+extern void km_renew_check(const KmModel *old, int k);
+
 /*
  * Give new clusters the ids of the old ones: least total squared distance in
  * the new space, to where the old centroids lie there.  Clusters beyond the
