@@ -96,6 +96,8 @@ Times are medians of five rounds. What a figure compares took turns in one run: 
 - *predict*: serial. `join` is a hash join with a table of 1,000 models, rows of different models in turn, against the same join with one model by name.
 - *memory*: the largest anonymous resident memory of the backend during a serial fit, less that before, less 8 bytes a value.
 - *sql*: one pass written in SQL (nearest centroid by ORDER BY ... LIMIT 1 of a subquery, then avg and GROUP BY), times the passes of our fit.
+- *window*: default fits against an extension that offers k-means as a window function. Its seconds are not from this run: they were recorded on
+  a machine of this kind, for data of the same size.
 - JIT compilation is off for all (it hardly changes the queries compared with). Tables are in the page cache; fsync is off.
 - *growth*: `rows` x 4, k 8, and `workers` with 5 M x 4, k 8: default fits. `features` of 50 k rows, k 16, and `clusters` of 1 M x 4: from given
   centroids, 10 passes at most.
