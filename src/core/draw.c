@@ -14,7 +14,7 @@
  *		                              ^ the point
  *
  * All of it is done with everybody's masses, so that all participants draw the
- * same contents.  Copies are merged while they are collected.
+ * same contents.
  *
  * Memory: the rows of the parts hit, about DRAW_PART_ROWS contents each.
  */
@@ -23,28 +23,11 @@
 #include <string.h>
 
 #include "core/hash.h"
-#include "core/sort.h"
+#include "core/records.h"
 
 #define DRAW_PART_ROWS	8		/* aim */
 #define DRAW_MAX_PARTS_LOG2 8
 #define DRAW_CHECK_ROWS	1024
-
-/*
- * Records of rows: their hash and their mass in two halves (as bits), then d
- * raw values.
- */
-#define RECORD_HASH		0
-#define RECORD_LOW		1
-#define RECORD_HIGH		2
-#define RECORD_VALUES	3
-
-typedef struct DrawRecords
-{
-	size_t		size;			/* doubles of a record */
-	size_t		n;
-	size_t		max;
-	double	   *data;
-} DrawRecords;
 
 typedef struct DrawPoint
 {
@@ -62,7 +45,7 @@ typedef struct Draw
 	int			nslots;			/* buckets that were hit */
 	int		   *slot;			/* per bucket: which of them, or -1 */
 	bool	   *wanted;			/* per slot and part */
-	DrawRecords records;
+	KmRecords	records;
 } Draw;
 
 static bool draw_buckets(Draw *draw, int run, uint64_t counter, bool spread);
@@ -72,9 +55,6 @@ static void draw_collect(Draw *draw);
 static void draw_pick(const Draw *draw, const DrawPoint *point, double *content);
 static KmWide draw_run(KmWide *mass, size_t n);
 static int	draw_find(const KmWide *sums, size_t n, KmWide *rest);
-static void records_add(Draw *draw, uint64_t hash, KmWide mass, const double *values);
-static void records_merge(Draw *draw, size_t max);
-static void records_share(Draw *draw);
 
 /* the part of its bucket in which a hash lies */
 static inline int
@@ -82,20 +62,6 @@ draw_part(const Draw *draw, uint64_t hash)
 {
 	return draw->parts_log2 > 0 ?
 		(int) (hash << draw->line->buckets_log2 >> (64 - draw->parts_log2)) : 0;
-}
-
-static inline KmWide
-record_mass(const double *record)
-{
-	return (KmWide) km_bits_of(record[RECORD_HIGH]) << 64 |
-		km_bits_of(record[RECORD_LOW]);
-}
-
-static inline void
-record_set_mass(double *record, KmWide mass)
-{
-	record[RECORD_HIGH] = km_bits_double((uint64_t) (mass >> 64));
-	record[RECORD_LOW] = km_bits_double((uint64_t) mass);
 }
 
 bool
@@ -121,12 +87,44 @@ km_line_draw(KmLine *line, int run, uint64_t counter, int n, bool spread,
 		draw_collect(&draw);
 		for (int i = 0; i < n; i++)
 			draw_pick(&draw, &draw.point[i], contents + (size_t) i * line->d);
-		km_team_release(team, draw.records.data);
+		km_records_free(&draw.records);
 		km_team_release(team, draw.wanted);
 		km_team_release(team, draw.slot);
 	}
 	km_team_release(team, draw.point);
 	return found;
+}
+
+void
+km_line_sample(KmLine *line, int nbuckets, KmChunk *sample)
+{
+	KmTeam	   *team = line->team;
+	size_t		d = (size_t) line->d;
+	double		unit = km_bits_pow2(-KM_LINE_BITS) / line->weight_factor;
+	bool		wanted = true;
+	Draw		draw = {.line = line,.nslots = 1,.wanted = &wanted};
+	size_t		n;
+
+	draw.slot = km_team_alloc(team, (size_t) 1 << line->buckets_log2, sizeof(int));
+	for (int b = 0; b < 1 << line->buckets_log2; b++)
+		draw.slot[b] = b < nbuckets ? 0 : -1;
+	draw_collect(&draw);
+	n = draw.records.n;
+	memset(sample, 0, sizeof(*sample));
+	sample->nrows = (int64_t) n;
+	sample->values = km_team_alloc(team, n * d, sizeof(double));
+	sample->weight = km_team_alloc(team, n, sizeof(double));
+	for (size_t i = 0; i < n; i++)
+	{
+		const double *record = km_record(&draw.records, i);
+
+		memcpy(sample->values + i * d, record + KM_RECORD_VALUES, d * sizeof(double));
+		sample->weight[i] = (double) km_record_mass(record) * unit;
+		if (i % DRAW_CHECK_ROWS == 0)
+			km_team_check(team);
+	}
+	km_records_free(&draw.records);
+	km_team_release(team, draw.slot);
 }
 
 /* random points, and the buckets in which they lie */
@@ -267,12 +265,8 @@ static void
 draw_collect(Draw *draw)
 {
 	KmLine	   *line = draw->line;
-	DrawRecords *records = &draw->records;
 
-	records->size = (size_t) line->d + RECORD_VALUES;
-	records->n = 0;
-	records->max = 64;
-	records->data = km_team_alloc(line->team, records->max, records->size * sizeof(double));
+	km_records_init(&draw->records, line->team, line->d);
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);
@@ -294,19 +288,17 @@ draw_collect(Draw *draw)
 			mass = km_line_mass(line, km_chunk_weights(chunk, i),
 								km_line_units(line, line->fresh ? 1 : chunk->dist2[i]));
 			if (mass > 0)
-				records_add(draw, hash, mass, values);
+				km_records_add(&draw->records, hash, mass, values);
 		}
 	}
-	records_merge(draw, records->n);
-	if (line->team->size > 1)
-		records_share(draw);
+	km_records_share(&draw->records);
 }
 
 /* the content at the point: there is one, masses being exact */
 static void
 draw_pick(const Draw *draw, const DrawPoint *point, double *content)
 {
-	const DrawRecords *records = &draw->records;
+	const KmRecords *records = &draw->records;
 	const KmLine *line = draw->line;
 	KmWide		rest = point->rest;
 	size_t		low = 0;
@@ -316,7 +308,7 @@ draw_pick(const Draw *draw, const DrawPoint *point, double *content)
 	while (low < high)
 	{
 		size_t		middle = (low + high) / 2;
-		uint64_t	hash = km_bits_of(records->data[middle * records->size + RECORD_HASH]);
+		uint64_t	hash = km_record_hash(km_record(records, middle));
 		int			bucket = km_line_bucket(line, hash);
 
 		if (bucket < point->bucket ||
@@ -327,95 +319,12 @@ draw_pick(const Draw *draw, const DrawPoint *point, double *content)
 	}
 	for (; low < records->n - 1; low++)
 	{
-		KmWide		mass = record_mass(records->data + low * records->size);
+		KmWide		mass = km_record_mass(km_record(records, low));
 
 		if (rest < mass)
 			break;
 		rest -= mass;
 	}
-	memcpy(content, records->data + low * records->size + RECORD_VALUES,
+	memcpy(content, km_record(records, low) + KM_RECORD_VALUES,
 		   line->d * sizeof(double));
-}
-
-/* ---- Records ---- */
-
-static int
-records_compare(const double *a, const double *b, const void *arg)
-{
-	uint64_t	hash_a = km_bits_of(a[RECORD_HASH]);
-	uint64_t	hash_b = km_bits_of(b[RECORD_HASH]);
-
-	if (hash_a != hash_b)
-		return hash_a < hash_b ? -1 : 1;
-	return km_sort_compare(a + RECORD_VALUES, b + RECORD_VALUES,
-						   *(const int *) arg);
-}
-
-static void
-records_add(Draw *draw, uint64_t hash, KmWide mass, const double *values)
-{
-	DrawRecords *records = &draw->records;
-	double	   *record;
-
-	if (records->n == records->max)
-	{
-		/* if merging does not make much room, take more */
-		records_merge(draw, records->max);
-		if (records->n > records->max / 2)
-			records_merge(draw, 2 * records->max);
-	}
-	record = records->data + records->n * records->size;
-	record[RECORD_HASH] = km_bits_double(hash);
-	record_set_mass(record, mass);
-	memcpy(record + RECORD_VALUES, values, draw->line->d * sizeof(double));
-	records->n++;
-}
-
-/* sort, merge copies, and make room for max records in all */
-static void
-records_merge(Draw *draw, size_t max)
-{
-	KmTeam	   *team = draw->line->team;
-	DrawRecords *records = &draw->records;
-	size_t		bytes = records->size * sizeof(double);
-	double	  **order = km_team_alloc(team, records->n, sizeof(double *));
-	double	   *data = km_team_alloc(team, max, bytes);
-	double	   *last = NULL;
-	size_t		n = 0;
-
-	for (size_t i = 0; i < records->n; i++)
-		order[i] = records->data + i * records->size;
-	km_sort_rows(team, order, records->n, records_compare, &draw->line->d);
-	for (size_t i = 0; i < records->n; i++)
-	{
-		if (last != NULL && records_compare(last, order[i], &draw->line->d) == 0)
-		{
-			record_set_mass(last, record_mass(last) + record_mass(order[i]));
-			continue;
-		}
-		last = data + n * records->size;
-		memcpy(last, order[i], bytes);
-		n++;
-	}
-	km_team_release(team, records->data);
-	km_team_release(team, order);
-	records->data = data;
-	records->n = n;
-	records->max = max;
-}
-
-static void
-records_share(Draw *draw)
-{
-	KmTeam	   *team = draw->line->team;
-	DrawRecords *records = &draw->records;
-	size_t		bytes = records->size * sizeof(double);
-	size_t		total;
-	double	   *data = team->gather(team->arg, records->data, records->n * bytes, &total);
-
-	km_team_release(team, records->data);
-	records->data = data;
-	records->n = total / bytes;
-	records->max = records->n;
-	records_merge(draw, records->n);
 }

@@ -13,12 +13,13 @@
  * So a content with more than that share of the mass is certainly drawn, and
  * one with less no more than twice.
  */
-#include "core/seed.h"
+#include "core/oversample.h"
 
 #include <string.h>
 
-#include "core/line.h"
+#include "core/contents.h"
 #include "core/lloyd.h"
+#include "core/seed.h"
 #include "core/stats.h"
 
 #define OVERSAMPLE_ROUNDS	5
@@ -32,18 +33,16 @@
 typedef struct Oversample
 {
 	KmTeam	   *team;
-	KmRows	   *rows;
-	const KmSpace *space;
+	KmLine	   *line;
 	int			d;
 	int			k;
-	uint64_t	seed;
 	int			run;
 	int			n;				/* candidates so far */
 	double	   *candidates;		/* in the space */
 } Oversample;
 
 static void oversample_rounds(Oversample *o);
-static bool oversample_draw(Oversample *o, KmLine *line, int round, int wanted);
+static bool oversample_draw(Oversample *o, int round, int wanted);
 static void oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells);
 static int	oversample_recluster(Oversample *o, KmChunk *cells, double *centroids);
 static double oversample_try(KmTeam *team, KmRows *rows, const KmSpace *space,
@@ -51,27 +50,22 @@ static double oversample_try(KmTeam *team, KmRows *rows, const KmSpace *space,
 							 double *centroids);
 
 int
-km_seed_parallel(KmTeam *team, KmRows *rows, const KmSpace *space,
-				 const KmGrid *grid, int k, uint64_t seed, int run,
-				 double *centroids)
+km_oversample_size(int k)
 {
-	Oversample	o;
+	return OVERSAMPLE_FACTOR * k;
+}
+
+int
+km_oversample(KmLine *line, const KmGrid *grid, int k, int run, double *centroids)
+{
+	KmTeam	   *team = line->team;
+	Oversample	o = {.team = team,.line = line,.d = line->d,.k = k,.run = run};
 	KmChunk		cells = {0};
 	int			chosen;
 
-	o.team = team;
-	o.rows = rows;
-	o.space = space;
-	o.d = rows->d;
-	o.k = k;
-	o.seed = seed;
-	o.run = run;
 	oversample_rounds(&o);
 	oversample_cells(&o, grid, &cells);
 	chosen = oversample_recluster(&o, &cells, centroids);
-	km_team_release(team, cells.bucket);
-	km_team_release(team, cells.dist2);
-	km_team_release(team, cells.label);
 	km_team_release(team, cells.weight);
 	km_team_release(team, cells.values);
 	km_team_release(team, o.candidates);
@@ -86,10 +80,8 @@ km_seed_parallel(KmTeam *team, KmRows *rows, const KmSpace *space,
 static void
 oversample_rounds(Oversample *o)
 {
-	size_t		size = (size_t) OVERSAMPLE_FACTOR * o->k;	/* of a round */
+	size_t		size = (size_t) km_oversample_size(o->k);
 	size_t		rounds = OVERSAMPLE_VALUES / (size * o->d);
-	KmLine	   *line = km_line_create(o->team, o->rows, o->space, false, o->seed,
-									  (int) size);
 	bool		more = true;
 
 	rounds = rounds < 1 ? 1 : rounds > OVERSAMPLE_ROUNDS ? OVERSAMPLE_ROUNDS : rounds;
@@ -100,30 +92,29 @@ oversample_rounds(Oversample *o)
 	{
 		int			first = o->n;
 
-		more = oversample_draw(o, line, (int) round, round > 0 ? (int) size : 1);
+		more = oversample_draw(o, (int) round, round > 0 ? (int) size : 1);
 		if (more)
-			km_line_nearer(line, o->candidates + (size_t) first * o->d, o->n - first);
+			km_line_nearer(o->line, o->candidates + (size_t) first * o->d, o->n - first);
 	}
-	km_line_free(line);
 }
 
 /* the candidates of a round; false if every row is at one already */
 static bool
-oversample_draw(Oversample *o, KmLine *line, int round, int wanted)
+oversample_draw(Oversample *o, int round, int wanted)
 {
 	size_t		d = (size_t) o->d;
 	int			first = o->n;
 	double	   *drawn = o->candidates + first * d;
 
-	if (!km_line_draw(line, o->run, (uint64_t) round * OVERSAMPLE_STREAM, wanted, true,
-					  drawn))
+	if (!km_line_draw(o->line, o->run, (uint64_t) round * OVERSAMPLE_STREAM, wanted,
+					  true, drawn))
 		return false;
 	for (int i = 0; i < wanted; i++)
 	{
 		double	   *z = drawn + i * d;
 
-		km_space_row(o->space, z, z);
-		if (!km_seed_taken(o->space, drawn, o->n - first, z))
+		km_space_row(o->line->space, z, z);
+		if (!km_seed_taken(o->line->space, drawn, o->n - first, z))
 			memmove(o->candidates + o->n++ * d, z, d * sizeof(double));
 		km_team_check(o->team);
 	}
@@ -137,14 +128,14 @@ oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells)
 	KmTeam	   *team = o->team;
 	int			d = o->d;
 	KmSums	   *sums = km_sums_create(team, grid, o->n);
-	KmKernel   *kernel = km_kernel_create(team, o->space, o->n);
+	KmKernel   *kernel = km_kernel_create(team, o->line->space, o->n);
 	double	   *z = km_team_alloc(team, (size_t) KM_TILE * d, sizeof(double));
-	KmSpace		unit = {d, NULL, NULL, o->space->unit};
+	KmSpace		unit = {d, NULL, NULL, o->line->space->unit};
 
 	km_kernel_set(kernel, o->candidates, o->n);
-	for (int c = 0; c < o->rows->nchunks; c++)
+	for (int c = 0; c < o->line->rows->nchunks; c++)
 	{
-		KmChunk    *chunk = km_rows_get(o->rows, c);
+		KmChunk    *chunk = km_rows_get(o->line->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
@@ -160,9 +151,6 @@ oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells)
 	}
 	cells->values = km_team_alloc(team, (size_t) o->n * d, sizeof(double));
 	cells->weight = km_team_alloc(team, o->n, sizeof(double));
-	cells->label = km_team_alloc(team, o->n, sizeof(int32_t));
-	cells->dist2 = km_team_alloc(team, o->n, sizeof(double));
-	cells->bucket = km_team_alloc(team, o->n, sizeof(uint16_t));
 	km_sums_means(sums, cells->values, cells->weight);
 
 	/* without rows, or for cosine without a direction: none */
@@ -180,12 +168,6 @@ oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells)
 	km_sums_free(sums);
 }
 
-static KmChunk *
-oversample_get(void *arg, int chunk)
-{
-	return (KmChunk *) arg + chunk;
-}
-
 /*
  * The best start on the cells.  Everybody does the same, without the others.
  * There are fewer runs where the cells are many, so that this stays the smaller
@@ -194,9 +176,9 @@ oversample_get(void *arg, int chunk)
 static int
 oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 {
-	KmTeam		solo = *o->team;
-	KmRows		rows = {o->d, cells->nrows, true, 1, cells, oversample_get};
-	KmSpace		space = {o->d, NULL, NULL, o->space->unit};
+	KmTeam		solo = km_contents_team(o->team);
+	KmRows		rows = km_contents_rows(&solo, cells, o->d);
+	KmSpace		space = {o->d, NULL, NULL, o->line->space->unit};
 	KmStats    *stats;
 	KmGrid	   *grid;
 	double	   *tried = km_team_alloc(o->team, (size_t) o->k * o->d, sizeof(double));
@@ -205,15 +187,13 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 	double		least = 0;
 	int			chosen = 0;
 
-	solo.size = 1;
-	solo.rank = 0;
 	stats = km_stats(&solo, &rows, &space);
 	grid = km_grid_create(&solo, o->d, stats->largest, stats->smallest);
 	runs = runs < 1 ? 1 : runs > OVERSAMPLE_RUNS ? OVERSAMPLE_RUNS : runs;
 	for (int r = 0; r < (int) runs; r++)
 	{
 		int			k = o->k;
-		double		inertia = oversample_try(&solo, &rows, &space, grid, &k, o->seed,
+		double		inertia = oversample_try(&solo, &rows, &space, grid, &k, o->line->seed,
 											 o->run * OVERSAMPLE_RUNS + r, tried);
 
 		if (r == 0 || inertia < least)
@@ -225,6 +205,7 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 	}
 	km_grid_free(&solo, grid);
 	km_stats_free(&solo, stats);
+	km_contents_free(&solo, cells);
 	km_team_release(o->team, tried);
 	return chosen;
 }

@@ -360,6 +360,55 @@ test_quality(void)
 	free(x);
 }
 
+/* a sample of the rows gives the same start in any order, and misses nothing far */
+static void
+test_sample(void)
+{
+	enum
+	{
+		N = 34000, D = 2, K = 6
+	};
+	int64_t    *where = malloc(N * sizeof(int64_t));
+	double		expected[K * D];
+	double		found[K * D];
+
+	for (int kind = 0; kind < 3; kind++)
+	{
+		TestRows   *rows = some_rows(N, D, kind, 5000);
+		TestRows   *other = rows_shuffled(rows, 3, 7000, where);
+		TeamSeed	t = {.method = KM_SEED_PARALLEL,.k = K,.centroids = found};
+		bool		good;
+		int			far = 0;
+
+		good = seed_rows(rows, KM_SEED_PARALLEL, K, 5, 1, expected) == K;
+		for (int p = 0; p < 3; p++)
+			t.parts[p] = rows_create(other->values + p * 10000 * D,
+									 kind > 0 ? other->weight + p * 10000 : NULL,
+									 p < 2 ? 10000 : N - 20000, D, 3000);
+		team_run(3, team_seed, &t);
+		ok(good && t.chosen == K && same_all(expected, found, K * D),
+		   "seed: from a sample, any order, chunks and team (weights %d)", kind);
+		for (int p = 0; p < 3; p++)
+			rows_free(t.parts[p]);
+		rows_free(other);
+
+		/* four rows at one place far away, which samples of a sixteenth miss */
+		for (int i = 0; i < 4; i++)
+			rows->values[(1 + 3000 * i) * D] = 1e5;
+		if (kind > 0)
+			rows->weight[1] = 1;
+		for (int s = 0; s < 5; s++)
+		{
+			seed_rows(rows, KM_SEED_PARALLEL, K, s, 1, found);
+			for (int j = 0; j < K; j++)
+				far += found[j * D] > 9e4;
+		}
+		ok(far == 5, "seed: far rows are found (weights %d)", kind);
+		rows_free(rows);
+	}
+	free(where);
+}
+
 static void
 test_hash(void)
 {
@@ -392,4 +441,5 @@ test_seed(void)
 	test_places();
 	test_frequency();
 	test_quality();
+	test_sample();
 }
