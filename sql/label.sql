@@ -307,9 +307,24 @@ SET min_parallel_table_scan_size = 0;
 SELECT s = (SELECT sum(kmeans_predict('label_big', a, b)) FROM label_test.many) AS same_clusters,
        abs(d / (SELECT sum(kmeans_distance('label_big', t)) FROM label_test.many AS t) - 1) < 1e-12 AS same_distances
 FROM label_test.serial;
+RESET parallel_tuple_cost;
+
+-- The planner knows that a large model costs more than to send a row to the leader
+CREATE FUNCTION label_test.is_parallel(call text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    plan text;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) SELECT ' || call || ' FROM label_test.many AS t' INTO plan;
+    RETURN plan LIKE '%"Gather"%';
+END
+$$;
+SELECT label_test.is_parallel('kmeans_predict(''label_big'', a, b)') AS by_name,
+       label_test.is_parallel(format('kmeans_predict(%L::kmeans_model, a, b)', kmeans_get('label_line'))) AS small,
+       label_test.is_parallel(format('kmeans_predict(%L::kmeans_model, t)', m)) AS large,
+       label_test.is_parallel('sum(kmeans_predict(''label_big'', t))') AS aggregated
+FROM (SELECT label_test.model('[{"name": "a", "kind": "number"}, {"name": "b", "kind": "number"}]', jsonb_agg(jsonb_build_array(i, i))) AS m FROM generate_series(1, 1000) AS i) AS s;
 RESET max_parallel_workers_per_gather;
 RESET parallel_setup_cost;
-RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
 
 -- As wide as a table can be
