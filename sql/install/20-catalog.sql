@@ -9,6 +9,11 @@
 -- Roles are regrole: a dump shows their names.  A role that was dropped is
 -- dumped as a number, which a restore must not turn into whoever has that
 -- number there: hence the checks for digits.
+--
+-- The schema may be one in which others create functions and operators, and
+-- whatever a check binds to runs as whoever restores a dump.  So functions are
+-- qualified, and operators are given exactly the types that pg_catalog has
+-- them for: a closer match elsewhere would win.
 
 CREATE SEQUENCE kmeans_model_id_seq;
 
@@ -26,7 +31,7 @@ CREATE TABLE kmeans_catalog (
     CONSTRAINT kmeans_catalog_pkey PRIMARY KEY (model_id),
     CONSTRAINT kmeans_catalog_name_key UNIQUE (name),
     CONSTRAINT kmeans_catalog_name_check
-        CHECK (octet_length(name) BETWEEN 1 AND 63 AND strpos(name, '@') = 0),
+        CHECK (pg_catalog.octet_length(name) BETWEEN 1 AND 63 AND pg_catalog.strpos(name, '@') = 0),
     CONSTRAINT kmeans_catalog_owner_check CHECK (owner::text !~ '^([0-9]+|-)$'),
     CONSTRAINT kmeans_catalog_promoted_check
         CHECK (promoted BETWEEN 1 AND last_version),
@@ -78,21 +83,21 @@ CREATE TABLE kmeans_version (
     CONSTRAINT kmeans_version_pkey PRIMARY KEY (model_id, version),
     CONSTRAINT kmeans_version_version_check CHECK (version >= 1),
     CONSTRAINT kmeans_version_columns_check
-        CHECK (cardinality(columns) >= 1
-               AND cardinality(kinds) = cardinality(columns)
-               AND cardinality(lengths) = cardinality(columns)),
-    CONSTRAINT kmeans_version_options_check CHECK (jsonb_typeof(options) = 'object'),
+        CHECK (pg_catalog.cardinality(columns) >= 1
+               AND pg_catalog.cardinality(kinds) = pg_catalog.cardinality(columns)
+               AND pg_catalog.cardinality(lengths) = pg_catalog.cardinality(columns)),
+    CONSTRAINT kmeans_version_options_check CHECK (pg_catalog.jsonb_typeof(options) = 'object'),
     CONSTRAINT kmeans_version_metric_check CHECK (metric IN ('euclidean', 'cosine')),
     CONSTRAINT kmeans_version_features_check
-        CHECK (cardinality(features) BETWEEN 1 AND 16000
-               AND cardinality(shift) = cardinality(features)
-               AND cardinality(scale) = cardinality(features)
-               AND cardinality(fill) = cardinality(features)),
+        CHECK (pg_catalog.cardinality(features) BETWEEN 1 AND 16000
+               AND pg_catalog.cardinality(shift) = pg_catalog.cardinality(features)
+               AND pg_catalog.cardinality(scale) = pg_catalog.cardinality(features)
+               AND pg_catalog.cardinality(fill) = pg_catalog.cardinality(features)),
     CONSTRAINT kmeans_version_k_check CHECK (k BETWEEN 1 AND 65535),
     CONSTRAINT kmeans_version_counts_check
         CHECK (n_rows >= 0 AND n_skipped >= 0 AND n_iter >= 0 AND best_run >= 0),
     CONSTRAINT kmeans_version_outlier_check
-        CHECK (cardinality(outlier_upper) = cardinality(outlier_weight))
+        CHECK (pg_catalog.cardinality(outlier_upper) = pg_catalog.cardinality(outlier_weight))
 );
 
 COMMENT ON TABLE kmeans_version IS
@@ -145,13 +150,13 @@ CREATE TABLE kmeans_centroid (
     max float8[] NOT NULL,
     CONSTRAINT kmeans_centroid_pkey PRIMARY KEY (model_id, version, cluster),
     CONSTRAINT kmeans_centroid_cluster_check CHECK (cluster >= 0),
-    CONSTRAINT kmeans_centroid_size_check CHECK (size >= 0 AND weight >= 0),
+    CONSTRAINT kmeans_centroid_size_check CHECK (size >= 0 AND weight >= 0::float8),
     CONSTRAINT kmeans_centroid_features_check
-        CHECK (cardinality(centroid) >= 1
-               AND cardinality(mean) = cardinality(centroid)
-               AND cardinality(stddev) = cardinality(centroid)
-               AND cardinality(min) = cardinality(centroid)
-               AND cardinality(max) = cardinality(centroid))
+        CHECK (pg_catalog.cardinality(centroid) >= 1
+               AND pg_catalog.cardinality(mean) = pg_catalog.cardinality(centroid)
+               AND pg_catalog.cardinality(stddev) = pg_catalog.cardinality(centroid)
+               AND pg_catalog.cardinality(min) = pg_catalog.cardinality(centroid)
+               AND pg_catalog.cardinality(max) = pg_catalog.cardinality(centroid))
 );
 
 COMMENT ON TABLE kmeans_centroid IS
