@@ -80,6 +80,7 @@ static void km_store_lay_out(const KmStore *store, KmChunk *chunk, char *block,
 static void km_store_begin_spill(KmStore *store);
 static void km_store_load(KmStore *store, int chunk);
 static void km_store_evict(KmStore *store);
+static void km_store_clear_marks(KmStore *store);
 static void km_store_write_marks(KmStore *store, int place);
 static void km_store_read(BufFile *file, off_t offset, char *data, Size bytes);
 static void km_store_write(BufFile *file, off_t offset, char *data, Size bytes);
@@ -201,6 +202,7 @@ km_store_begin_chunk(KmStore *store)
 	{
 		capacity = store->max_capacity;
 		km_store_evict(store);
+		km_store_clear_marks(store);
 		km_store_lay_out(store, &chunk->rows, store->spill->window, capacity);
 		store->spill->loaded = store->nchunks;
 		store->spill->edited = true;
@@ -328,14 +330,25 @@ km_store_load(KmStore *store, int chunk)
 	km_store_evict(store);
 	km_store_read(spill->values, (off_t) place * values, spill->window, values);
 
-	/* marks that were never written may be anything */
 	if (place < spill->nmarks)
 	{
 		km_store_read(spill->marks, (off_t) place * marks, spill->window + values,
 					  marks);
 		memcpy(spill->marks_read, spill->window + values, marks);
 	}
+	else
+		km_store_clear_marks(store);
 	spill->loaded = chunk;
+}
+
+/* Marks that have never been written are 0. */
+static void
+km_store_clear_marks(KmStore *store)
+{
+	Size		marks = km_store_marks_bytes(store);
+
+	memset(store->spill->window + km_store_values_bytes(store), 0, marks);
+	memset(store->spill->marks_read, 0, marks);
 }
 
 /* Empty the window: write what has changed. */
@@ -362,8 +375,8 @@ km_store_evict(KmStore *store)
 
 /*
  * Write the pieces of the marks that have changed.  A file cannot be written
- * beyond its end, so the first time all chunks before this one are given marks
- * as well; until they are labelled, nobody looks at them.
+ * beyond its end, so if these are the first marks of their chunk, all before it
+ * get theirs as well: marks_read, which then is 0.
  */
 static void
 km_store_write_marks(KmStore *store, int place)
@@ -371,7 +384,6 @@ km_store_write_marks(KmStore *store, int place)
 	KmSpill    *spill = store->spill;
 	Size		bytes = km_store_marks_bytes(store);
 	char	   *marks = spill->window + km_store_values_bytes(store);
-	bool		changed = false;
 
 	for (Size at = 0; at < bytes; at += KM_STORE_PIECE_BYTES)
 	{
@@ -379,16 +391,11 @@ km_store_write_marks(KmStore *store, int place)
 
 		if (memcmp(spill->marks_read + at, marks + at, piece) == 0)
 			continue;
-		changed = true;
-		if (place < spill->nmarks)
-			km_store_write(spill->marks, (off_t) place * bytes + at, marks + at, piece);
-		memcpy(spill->marks_read + at, marks + at, piece);
+		while (spill->nmarks <= place)
+			km_store_write(spill->marks, (off_t) spill->nmarks++ * bytes,
+						   spill->marks_read, bytes);
+		km_store_write(spill->marks, (off_t) place * bytes + at, marks + at, piece);
 	}
-	if (!changed || place < spill->nmarks)
-		return;
-	for (int p = spill->nmarks; p <= place; p++)
-		km_store_write(spill->marks, (off_t) p * bytes, marks, bytes);
-	spill->nmarks = place + 1;
 }
 
 static void
