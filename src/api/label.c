@@ -5,7 +5,10 @@
  * Every function here does the same until the distances are known: get the
  * model, read the row from the arguments, bring it into the model's space,
  * measure it against all centroids (measure_row).  What is prepared for that
- * is a KmLabeler, kept in fn_extra, one per call site.
+ * is a KmLabeler, one per model.  A call site keeps the labelers of the models
+ * it has met in a hash table (KmLabelSite, in fn_extra), since a join may meet
+ * another model with every row.  When they take more memory than a hash table
+ * of the executor may, all are forgotten.
  *
  * When is a labeler still good?  Its fn_extra outlives the query: an
  * expression of PL/pgSQL keeps it from statement to statement, so each call
@@ -30,20 +33,26 @@
 #include "access/htup_details.h"
 #include "api/rowarg.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "core/space.h"
 #include "core/stats.h"
 #include "engine/encode.h"
+#include "executor/nodeHash.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "model/array.h"
 #include "model/registry.h"
 #include "model/value.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #define LANES 8
+
+/* of a key: a model's header, or a TOAST pointer, or a name */
+#define HASHED_BYTES 80
 
 /* what every supported processor computes at once */
 typedef double KmLanes __attribute__((vector_size(2 * sizeof(double)), aligned(8)));
@@ -63,13 +72,10 @@ typedef struct KmMoment
 
 typedef struct KmLabeler
 {
-	MemoryContext cxt;			/* holds all that follows, but desc */
+	const struct varlena *key;	/* the model argument's bytes as they were passed;
+								 * first, for the hash table */
+	MemoryContext cxt;			/* holds all that follows */
 	bool		loaded;			/* what follows is complete */
-	bool		by_name;
-
-	/* the model argument: its bytes as they were passed */
-	struct varlena *key;
-	Size		key_size;
 
 	/* by name: see above */
 	Oid			user;
@@ -84,18 +90,29 @@ typedef struct KmLabeler
 	double	   *reference;		/* k: radii for outlier scores */
 	double	   *z;				/* d: the row */
 	double	   *dist2;			/* k, and the rest of the last block */
-
-	TupleDesc	desc;			/* of kmeans_assignment, if it was needed */
 } KmLabeler;
 
+typedef struct KmLabelSite
+{
+	bool		by_name;
+	MemoryContext cxt;			/* holds the labelers, their keys and the table */
+	HTAB	   *labelers;		/* by key */
+	Size		used;			/* by the labelers */
+	KmLabeler  *last;			/* the last call's, or NULL */
+	TupleDesc	desc;			/* of kmeans_assignment, if it was needed */
+} KmLabelSite;
+
 static KmLabeler *measure_row(FunctionCallInfo fcinfo);
-static KmLabeler *create_labeler(FmgrInfo *flinfo);
-static inline bool same_model(const KmLabeler *labeler, struct varlena *key);
+static KmLabelSite *create_site(FmgrInfo *flinfo);
+static void empty_site(KmLabelSite *site);
+static KmLabeler *find_labeler(KmLabelSite *site, struct varlena *key);
+static uint32 hash_key(const void *key, Size keysize);
+static int	compare_keys(const void *a, const void *b, Size keysize);
+static inline bool same_model(const struct varlena *a, const struct varlena *b);
 static inline bool still_good(KmLabeler *labeler);
 static KmMoment current_moment(void);
 static bool same_moment(const KmMoment *a, const KmMoment *b);
-static void load_labeler(KmLabeler *labeler, FunctionCallInfo fcinfo,
-						 struct varlena *key);
+static void load_labeler(KmLabelSite *site, KmLabeler *labeler, FunctionCallInfo fcinfo);
 static const KmModel *load_by_name(KmLabeler *labeler, const char *name);
 static void prepare_model(KmLabeler *labeler);
 static double *block_centroids(const KmModel *model);
@@ -103,7 +120,7 @@ static inline void measure_centroids(const KmLabeler *labeler);
 static inline int nearest(const KmLabeler *labeler, int except);
 static text *cluster_label(const KmModel *model, int cluster);
 static double outlier_score(const KmLabeler *labeler);
-static TupleDesc assignment_desc(KmLabeler *labeler, FunctionCallInfo fcinfo);
+static TupleDesc assignment_desc(FunctionCallInfo fcinfo);
 
 PG_FUNCTION_INFO_V1(kmeans_predict);
 PG_FUNCTION_INFO_V1(kmeans_label);
@@ -192,7 +209,7 @@ kmeans_nearest(PG_FUNCTION_ARGS)
 
 	values[6] = Float8GetDatum(outlier_score(labeler));
 
-	return HeapTupleGetDatum(heap_form_tuple(assignment_desc(labeler, fcinfo),
+	return HeapTupleGetDatum(heap_form_tuple(assignment_desc(fcinfo),
 											 values, nulls));
 }
 
@@ -203,7 +220,8 @@ kmeans_nearest(PG_FUNCTION_ARGS)
 static KmLabeler *
 measure_row(FunctionCallInfo fcinfo)
 {
-	KmLabeler  *labeler = fcinfo->flinfo->fn_extra;
+	KmLabelSite *site = fcinfo->flinfo->fn_extra;
+	KmLabeler  *labeler;
 	struct varlena *key;
 	const KmModel *model;
 	double		norm2 = 0;
@@ -216,11 +234,13 @@ measure_row(FunctionCallInfo fcinfo)
 	if (VARATT_IS_EXTERNAL(key) && !VARATT_IS_EXTERNAL_ONDISK(key))
 		key = pg_detoast_datum(key);
 
-	if (labeler == NULL)
-		labeler = create_labeler(fcinfo->flinfo);
-	if (!labeler->loaded || !same_model(labeler, key) ||
-		(labeler->by_name && !still_good(labeler)))
-		load_labeler(labeler, fcinfo, key);
+	if (site == NULL)
+		site = create_site(fcinfo->flinfo);
+	labeler = site->last;
+	if (labeler == NULL || !same_model(labeler->key, key))
+		labeler = find_labeler(site, key);
+	if (!labeler->loaded || (site->by_name && !still_good(labeler)))
+		load_labeler(site, labeler, fcinfo);
 
 	if (!km_rowarg_read(labeler->row, fcinfo, labeler->z))
 		return NULL;
@@ -244,23 +264,89 @@ measure_row(FunctionCallInfo fcinfo)
 
 /* ---- The labeler ---- */
 
-static KmLabeler *
-create_labeler(FmgrInfo *flinfo)
+static KmLabelSite *
+create_site(FmgrInfo *flinfo)
 {
-	KmLabeler  *labeler = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(KmLabeler));
+	KmLabelSite *site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(KmLabelSite));
 
-	labeler->cxt = AllocSetContextCreate(flinfo->fn_mcxt, "kmeans labeler",
-										 ALLOCSET_DEFAULT_SIZES);
-	labeler->by_name = get_fn_expr_argtype(flinfo, 0) == TEXTOID;
-	flinfo->fn_extra = labeler;
+	site->by_name = get_fn_expr_argtype(flinfo, 0) == TEXTOID;
+	site->cxt = AllocSetContextCreate(flinfo->fn_mcxt, "kmeans labelers",
+									  ALLOCSET_SMALL_SIZES);
+	flinfo->fn_extra = site;
+	return site;
+}
+
+static void
+empty_site(KmLabelSite *site)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(struct varlena *),
+		.entrysize = sizeof(KmLabeler),
+		.hash = hash_key,
+		.match = compare_keys,
+		.hcxt = site->cxt
+	};
+
+	site->last = NULL;
+	site->labelers = NULL;
+	site->used = 0;
+	MemoryContextReset(site->cxt);
+	site->labelers = hash_create("kmeans labelers", 16, &control,
+								 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+/* The labeler of the model with that key; a new one is not loaded. */
+static KmLabeler *
+find_labeler(KmLabelSite *site, struct varlena *key)
+{
+	KmLabeler  *labeler = NULL;
+
+	if (site->labelers == NULL || site->used > get_hash_memory_limit())
+		empty_site(site);
+	else
+		labeler = hash_search(site->labelers, &key, HASH_FIND, NULL);
+
+	if (labeler == NULL)
+	{
+		Size		size = VARSIZE_ANY(key);
+		struct varlena *copy = MemoryContextAlloc(site->cxt, size);
+		MemoryContext cxt = AllocSetContextCreate(site->cxt, "kmeans labeler",
+												  ALLOCSET_SMALL_SIZES);
+
+		memcpy(copy, key, size);
+		labeler = hash_search(site->labelers, &copy, HASH_ENTER, NULL);
+		memset(labeler, 0, sizeof(KmLabeler));
+		labeler->key = copy;
+		labeler->cxt = cxt;
+		site->used += size;
+	}
+	site->last = labeler;
 	return labeler;
 }
 
-static inline bool
-same_model(const KmLabeler *labeler, struct varlena *key)
+/* Names, TOAST pointers and the headers of models differ in their first bytes. */
+static uint32
+hash_key(const void *key, Size keysize)
 {
-	return VARSIZE_ANY(key) == labeler->key_size &&
-		memcmp(key, labeler->key, labeler->key_size) == 0;
+	const struct varlena *value = *(const struct varlena *const *) key;
+
+	return hash_bytes((const unsigned char *) value,
+					  (int) Min(VARSIZE_ANY(value), HASHED_BYTES));
+}
+
+static int
+compare_keys(const void *a, const void *b, Size keysize)
+{
+	return !same_model(*(const struct varlena *const *) a,
+					   *(const struct varlena *const *) b);
+}
+
+static inline bool
+same_model(const struct varlena *a, const struct varlena *b)
+{
+	Size		size = VARSIZE_ANY(a);
+
+	return size == VARSIZE_ANY(b) && memcmp(a, b, size) == 0;
 }
 
 /* Is the model loaded by name still what the name means to the user? */
@@ -306,7 +392,7 @@ same_moment(const KmMoment *a, const KmMoment *b)
  * that fails the labeler is not loaded, and the next call tries again.
  */
 static void
-load_labeler(KmLabeler *labeler, FunctionCallInfo fcinfo, struct varlena *key)
+load_labeler(KmLabelSite *site, KmLabeler *labeler, FunctionCallInfo fcinfo)
 {
 	MemoryContext old;
 	const char *name = NULL;
@@ -315,21 +401,19 @@ load_labeler(KmLabeler *labeler, FunctionCallInfo fcinfo, struct varlena *key)
 	MemoryContextReset(labeler->cxt);
 	old = MemoryContextSwitchTo(labeler->cxt);
 
-	labeler->key_size = VARSIZE_ANY(key);
-	labeler->key = palloc(labeler->key_size);
-	memcpy(labeler->key, key, labeler->key_size);
-
-	if (labeler->by_name)
+	if (site->by_name)
 	{
-		name = text_to_cstring((text *) labeler->key);
+		name = text_to_cstring((const text *) labeler->key);
 		labeler->model = load_by_name(labeler, name);
 	}
 	else
-		labeler->model = km_model_unpack(pg_detoast_datum(labeler->key));
+		labeler->model = km_model_unpack(pg_detoast_datum(unconstify(struct varlena *,
+																	 labeler->key)));
 
 	prepare_model(labeler);
 	labeler->row = km_rowarg_bind(fcinfo, 1, labeler->model, name);
 	MemoryContextSwitchTo(old);
+	site->used += MemoryContextMemAllocated(labeler->cxt, true);
 	labeler->loaded = true;
 }
 
@@ -450,17 +534,19 @@ outlier_score(const KmLabeler *labeler)
 }
 
 static TupleDesc
-assignment_desc(KmLabeler *labeler, FunctionCallInfo fcinfo)
+assignment_desc(FunctionCallInfo fcinfo)
 {
-	if (labeler->desc == NULL)
+	KmLabelSite *site = fcinfo->flinfo->fn_extra;
+
+	if (site->desc == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 		TupleDesc	desc;
 
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
-		labeler->desc = BlessTupleDesc(desc);
+		site->desc = BlessTupleDesc(desc);
 		MemoryContextSwitchTo(old);
 	}
-	return labeler->desc;
+	return site->desc;
 }
