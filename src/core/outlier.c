@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/kernel.h"
 
 #define SCORES_PAGES	2048	/* exponents */
 #define SCORES_PAGE	128		/* bins of one exponent */
@@ -23,6 +24,7 @@ struct KmScores
 {
 	KmTeam	   *team;
 	int			unit;
+	KmWide		one;			/* the weight 1 */
 	KmWide *page[SCORES_PAGES];	/* NULL: no score there */
 	double		largest;
 };
@@ -86,6 +88,36 @@ km_outlier_reference(int k, const int64_t *size, const double *radius_rms,
 	}
 }
 
+void
+km_outlier_near(KmTeam *team, const double *centroids, int k, int d,
+				const double *reference, double *near2)
+{
+	KmSpace		space = {d, NULL, NULL, false};
+	KmKernel   *kernel = km_kernel_create(team, &space, k);
+	double	   *dist2 = km_team_alloc(team, k, sizeof(double));
+
+	km_kernel_set(kernel, centroids, k);
+	for (int j = 0; j < k; j++)
+	{
+		double		least = INFINITY;
+
+		km_kernel_all(kernel, centroids + (size_t) j * d, 1, dist2);
+		for (int other = 0; other < k; other++)
+		{
+			double		part = 1 + reference[other] / reference[j];
+			double		limit = dist2[other] / (part * part);
+
+			if (other != j && reference[other] >= 0 && limit < least)
+				least = limit;
+		}
+		least *= 1 - 0x1p-30;
+		near2[j] = reference[j] > 0 && least > 0x1p-900 ? least : -1;
+		km_team_check(team);
+	}
+	km_team_release(team, dist2);
+	km_kernel_free(kernel);
+}
+
 double
 km_outlier_score(int k, const double *dist2, const double *reference)
 {
@@ -104,6 +136,25 @@ km_outlier_score_from(int nearest, int k, const double *dist2,
 	return least;
 }
 
+/* exponent and 7 bits of the mantissa; 0 is for score 0 alone */
+static inline uint64_t
+scores_bin(double score)
+{
+	uint64_t	bin = km_bits_of(score) >> 45;
+
+	return bin == 0 && score > 0 ? 1 : bin;
+}
+
+static inline KmWide
+scores_units(const KmScores *scores, double weight)
+{
+	int			exponent;
+	KmWide		units = km_bits_split(weight, &exponent);
+	int			shift = exponent - scores->unit;
+
+	return shift >= 0 ? units << shift : shift > -64 ? units >> -shift : 0;
+}
+
 KmScores *
 km_scores_create(KmTeam *team, double total_weight)
 {
@@ -115,6 +166,7 @@ km_scores_create(KmTeam *team, double total_weight)
 		1 - SCORES_BITS;
 	if (scores->unit < -1074)
 		scores->unit = -1074;
+	scores->one = scores_units(scores, 1);
 	return scores;
 }
 
@@ -139,29 +191,16 @@ scores_page(KmScores *scores, int p)
 	return scores->page[p];
 }
 
-/* exponent and 7 bits of the mantissa; 0 is for score 0 alone */
-static inline uint64_t
-scores_bin(double score)
-{
-	uint64_t	bin = km_bits_of(score) >> 45;
-
-	return bin == 0 && score > 0 ? 1 : bin;
-}
-
 void
 km_scores_add(KmScores *scores, double score, double weight)
 {
 	uint64_t	bin = scores_bin(score);
-	int			exponent;
-	unsigned __int128 units = km_bits_split(weight, &exponent);
-	int			shift = exponent - scores->unit;
 
-	if (weight == 0)
-		return;
-	units = shift >= 0 ? units << shift : shift > -64 ? units >> -shift : 0;
-	scores_page(scores, (int) (bin / SCORES_PAGE))[bin % SCORES_PAGE] += units;
 	if (score > scores->largest)
 		scores->largest = score;
+	if (weight != 0)
+		scores_page(scores, (int) (bin / SCORES_PAGE))[bin % SCORES_PAGE] +=
+			weight == 1 ? scores->one : scores_units(scores, weight);
 }
 
 void

@@ -25,4 +25,19 @@ extern void km_scores_free(KmScores *scores);
 extern double km_outlier_score_from(int nearest, int k, const double *dist2,
 									const double *reference);
 
+/*
+ * near2[j]: a row at a squared distance of no more from its nearest centroid j
+ * has its score from j, whatever the others are: -1 if there is no such
+ * distance.  For it is then at least |c_j - c_i| - D from any other c_i, which
+ * over reference i is no less than D over reference j if
+ *
+ *		D <= |c_j - c_i| / (1 + reference[i] / reference[j])
+ *
+ * Squared distances are sums of positive terms and so off by at most d + 2
+ * roundings, 2e-12 of their value; near2 keeps a distance of 2^-30 from the
+ * limit.
+ */
+extern void km_outlier_near(KmTeam *team, const double *centroids, int k, int d,
+							const double *reference, double *near2);
+
 #endif							/* KM_OUTLIER_H */

@@ -29,7 +29,7 @@ typedef struct KmChunk
 	double	   *weight;			/* nrows, finite and >= 0; NULL: all are 1 */
 	int32_t    *label;			/* nrows: index of the cluster */
 	float	   *bound;			/* nrows: for pruning */
-	double	   *dist2;			/* nrows: seeding's squared distances */
+	double	   *dist2;			/* nrows: squared distances of seeding and summary */
 	uint16_t   *bucket;			/* nrows: seeding's hash buckets */
 } KmChunk;
 

@@ -2,13 +2,21 @@
  * summary.c
  *		Statistics of the clusters of a finished fit.
  *
- * Three passes.  The first labels the rows and collects sizes, weights,
- * inertia, extremes and the sums of the raw values.  The second, with the means
- * known, collects squared deviations: divided by a power of two at least as
- * large as the feature's range, squared, and added on a grid of
- * SUMMARY_SQUARE_BITS bits below 1, so that deviations under 2^-60 of the range
- * are lost, but in any order.  The third counts the outlier scores, for which
- * the radii of all clusters must be known.
+ * The first pass labels the rows and collects everything but the outlier
+ * scores, for which the radii of all clusters must be known and which the
+ * second pass counts.
+ *
+ * Standard deviations are collected about a centre near the cluster's mean, in
+ * original units: the centroid, brought back from the space.  (For cosine a
+ * centroid has no length, so one more pass finds the means before.)  A deviation
+ * x - c is divided by a power of two at least as large as the feature's range,
+ * squared, and added on a grid of SUMMARY_SQUARE_BITS bits below 1, so that
+ * deviations under 2^-60 of the range are lost, but in any order.  Then the
+ * variance is the mean of the squares minus (mean - c)^2, and since c is almost
+ * the mean, nothing is lost in that difference.
+ *
+ * Few rows need the distances to all centroids for their score: most are so
+ * near to theirs that no other can matter (km_outlier_near()).
  */
 #include "core/stats.h"
 
@@ -23,18 +31,6 @@
 #define SUMMARY_ALL_VALUES (1 << 17)	/* distances to all clusters, at a time */
 #define SUMMARY_WAITING	32		/* distances, see SummaryInertia */
 
-/* What a summary needs besides what it returns. */
-typedef struct Summarizer
-{
-	KmTeam	   *team;
-	KmRows	   *rows;
-	const KmSpace *space;
-	const KmStats *raw;
-	KmKernel   *kernel;
-	KmSummary  *summary;
-	double		largest_weight; /* see km_sums_addend() */
-} Summarizer;
-
 /*
  * The squared distances of a cluster's rows on their way into its inertia:
  * many together are added in a fraction of the time.
@@ -46,18 +42,47 @@ typedef struct SummaryInertia
 	double		dist2[SUMMARY_WAITING];
 } SummaryInertia;
 
+/* What a summary needs besides what it returns. */
+typedef struct Summarizer
+{
+	KmTeam	   *team;
+	KmRows	   *rows;
+	const KmSpace *space;
+	const KmStats *raw;
+	KmKernel   *kernel;
+	KmSummary  *summary;
+
+	/* in the first pass */
+	KmGrid	   *grid;			/* of the raw values */
+	KmSums	   *sums;
+	KmGrid	   *square_grid;
+	KmSums	   *squares;
+	int		   *exponent;		/* d: of the power of two that divides deviations */
+	double	   *factor;			/* d: its inverse */
+	double	   *center;			/* k x d, times factor */
+	double	   *deviation;		/* KM_TILE x d, squared */
+	SummaryInertia *waiting;	/* k */
+	double	   *radius2;		/* k */
+} Summarizer;
+
 static KmSummary *summary_create(KmTeam *team, int k, int d);
-static void summary_label(Summarizer *s);
-static void summary_label_rows(Summarizer *s, KmChunk *chunk, int64_t start,
-							   int n, KmSums *sums, SummaryInertia *waiting,
-							   double *radius2);
-static void summary_share(Summarizer *s, KmExact *inertia, double *radius2);
+static void summary_prepare(Summarizer *s, const double *centroids);
+static double summary_weigh(Summarizer *s);
+static void summary_centers(Summarizer *s, const double *centroids);
+static void summary_means(Summarizer *s);
+static void summary_collect(Summarizer *s);
+static void summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n);
+static void summary_distances(Summarizer *s, const int32_t *label,
+							  const double *dist2, const double *w, int n);
+static void summary_extremes(Summarizer *s, const int32_t *label,
+							 const double *values, int n);
+static void summary_share(Summarizer *s);
 static void summary_spread(Summarizer *s);
-static void summary_spread_rows(Summarizer *s, KmChunk *chunk, int64_t start,
-								int n, const double *factor,
-								const double *means, double *row,
-								KmSums *squares);
-static void summary_outliers(Summarizer *s);
+static void summary_release(Summarizer *s);
+static void summary_outliers(Summarizer *s, const double *centroids);
+static void summary_score_rows(Summarizer *s, KmScores *scores, const KmChunk *chunk,
+							   int64_t start, int n, const double *reference,
+							   const double *near2, double *values, double *all);
 
 KmSummary *
 km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
@@ -71,12 +96,14 @@ km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 	s.raw = raw;
 	s.kernel = km_kernel_create(team, space, k);
 	s.summary = summary_create(team, k, rows->d);
-	s.largest_weight = 0;
 	km_kernel_set(s.kernel, centroids, k);
 
-	summary_label(&s);
+	summary_prepare(&s, centroids);
+	summary_collect(&s);
+	summary_share(&s);
 	summary_spread(&s);
-	summary_outliers(&s);
+	summary_release(&s);
+	summary_outliers(&s, centroids);
 
 	km_kernel_free(s.kernel);
 	return s.summary;
@@ -109,112 +136,260 @@ summary_create(KmTeam *team, int k, int d)
 	return summary;
 }
 
-/* the first pass */
 static void
-summary_label(Summarizer *s)
+summary_prepare(Summarizer *s, const double *centroids)
 {
 	KmTeam	   *team = s->team;
-	KmSummary  *summary = s->summary;
-	int			k = summary->k;
-	KmGrid	   *grid = km_grid_create(team, summary->d, s->raw->largest,
-									  s->raw->smallest);
-	KmSums	   *sums = km_sums_create(team, grid, k);
-	SummaryInertia *waiting = km_team_alloc(team, k, sizeof(SummaryInertia));
-	double	   *radius2 = km_team_alloc(team, k, sizeof(double));
-	KmExact    *inertia;
+	const KmStats *raw = s->raw;
+	int			k = s->summary->k;
+	int			d = s->summary->d;
+	double		weight = summary_weigh(s);
+	double	   *least;
 
+	s->grid = km_grid_create(team, d, raw->largest, raw->smallest);
+	s->sums = km_sums_create(team, s->grid, k);
+	s->exponent = km_team_alloc(team, d, sizeof(int));
+	s->factor = km_team_alloc(team, d, sizeof(double));
+	s->center = km_team_alloc(team, (size_t) k * d, sizeof(double));
+	s->deviation = km_team_alloc(team, (size_t) KM_TILE * d, sizeof(double));
+	s->waiting = km_team_alloc(team, k, sizeof(SummaryInertia));
+	s->radius2 = km_team_alloc(team, k, sizeof(double));
+	least = km_team_alloc(team, d, sizeof(double));
+	for (int t = 0; t < d; t++)
+	{
+		s->exponent[t] = km_bits_cover(raw->max[t] / 2 - raw->min[t] / 2) + 1;
+		s->factor[t] = km_bits_pow2(-s->exponent[t]);
+		s->deviation[t] = weight;
+		least[t] = weight * km_bits_pow2(53 - SUMMARY_SQUARE_BITS);
+	}
+	s->square_grid = km_grid_create(team, d, s->deviation, least);
+	s->squares = km_sums_create(team, s->square_grid, k);
 	for (int j = 0; j < k; j++)
 	{
-		km_exact_init(&waiting[j].sum);
-		waiting[j].n = 0;
-		radius2[j] = 0;
+		km_exact_init(&s->waiting[j].sum);
+		s->waiting[j].n = 0;
+		s->radius2[j] = 0;
 	}
+	summary_centers(s, centroids);
+	km_team_release(team, least);
+}
+
+static void
+summary_release(Summarizer *s)
+{
+	KmTeam	   *team = s->team;
+
+	km_team_release(team, s->radius2);
+	km_team_release(team, s->waiting);
+	km_team_release(team, s->deviation);
+	km_team_release(team, s->center);
+	km_team_release(team, s->factor);
+	km_team_release(team, s->exponent);
+	km_sums_free(s->squares);
+	km_grid_free(team, s->square_grid);
+	km_sums_free(s->sums);
+	km_grid_free(team, s->grid);
+}
+
+/* what the squares' grid has to hold of the weights, see km_sums_addend() */
+static double
+summary_weigh(Summarizer *s)
+{
+	double		most = 0;
+
+	for (int c = 0; c < s->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(s->rows, c);
+
+		if (chunk->weight == NULL)
+			most = most > 1 ? most : 1;
+		else
+			for (int64_t i = 0; i < chunk->nrows; i++)
+			{
+				double		addend = km_sums_addend(1, chunk->weight[i]);
+
+				most = addend > most ? addend : most;
+				if (i % 1024 == 0)
+					km_team_check(s->team);
+			}
+	}
+	km_team_max(s->team, &most, 1);
+	return most;
+}
+
+/* a point among each cluster's rows: not beyond the feature's extremes */
+static void
+summary_centers(Summarizer *s, const double *centroids)
+{
+	int			d = s->summary->d;
+
+	if (s->space->unit)
+		summary_means(s);
+	for (int j = 0; j < s->summary->k; j++)
+	{
+		double	   *center = s->center + (size_t) j * d;
+
+		if (!s->space->unit)
+			km_space_back(s->space, centroids + (size_t) j * d, center);
+		for (int t = 0; t < d; t++)
+		{
+			center[t] = center[t] > s->raw->min[t] ? center[t] : s->raw->min[t];
+			center[t] = center[t] < s->raw->max[t] ? center[t] : s->raw->max[t];
+			center[t] *= s->factor[t];
+		}
+	}
+}
+
+/* the raw means of all clusters, as centres */
+static void
+summary_means(Summarizer *s)
+{
+	int			d = s->summary->d;
+
 	for (int c = 0; c < s->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
-			summary_label_rows(s, chunk, start,
-							   km_chunk_batch(chunk, start, KM_TILE), sums,
-							   waiting, radius2);
-	}
-	inertia = km_team_alloc(team, k, sizeof(KmExact));
-	for (int j = 0; j < k; j++)
-	{
-		km_exact_add_many(&waiting[j].sum, waiting[j].dist2, waiting[j].n);
-		inertia[j] = waiting[j].sum;
-	}
-	km_team_release(team, waiting);
-	km_sums_means(sums, summary->mean, summary->weight);
-	summary_share(s, inertia, radius2);
+		{
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
+			const double *values = chunk->values + start * d;
+			const double *w = km_chunk_weights(chunk, start);
+			int32_t		label[KM_TILE];
+			double		dist2[KM_TILE];
 
-	km_team_release(team, inertia);
-	km_team_release(team, radius2);
-	km_sums_free(sums);
-	km_grid_free(team, grid);
+			km_kernel_assign(s->kernel, values, n, label, dist2, NULL);
+			for (int i = 0; i < n; i++)
+				km_sums_add(s->sums, label[i], values + (size_t) i * d,
+							w != NULL ? w[i] : 1, 1);
+		}
+	}
+	km_sums_means(s->sums, s->center, s->summary->weight);
+	km_sums_clear(s->sums);
+}
+
+/* the first pass */
+static void
+summary_collect(Summarizer *s)
+{
+	for (int c = 0; c < s->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(s->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		{
+			summary_collect_rows(s, chunk, start, km_chunk_batch(chunk, start, KM_TILE));
+			km_team_check(s->team);
+		}
+	}
+	km_sums_means(s->sums, s->summary->mean, s->summary->weight);
 }
 
 static void
-summary_label_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
-				   KmSums *sums, SummaryInertia *waiting, double *radius2)
+summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 {
-	KmSummary  *summary = s->summary;
-	int			d = summary->d;
+	int			d = s->summary->d;
+	const double *values = chunk->values + start * d;
 	const double *w = km_chunk_weights(chunk, start);
-	double		dist2[KM_TILE];
+	const int32_t *label = chunk->label + start;
 
-	km_kernel_assign(s->kernel, chunk->values + start * d, n,
-					 chunk->label + start, dist2, NULL);
+	km_kernel_assign(s->kernel, values, n, chunk->label + start, chunk->dist2 + start, NULL);
+	summary_distances(s, label, chunk->dist2 + start, w, n);
+	summary_extremes(s, label, values, n);
 	for (int i = 0; i < n; i++)
 	{
-		const double *x = chunk->values + (start + i) * d;
-		double		weight = w != NULL ? w[i] : 1;
-		int			j = chunk->label[start + i];
-		double	   *min = summary->min + (size_t) j * d;
-		double	   *max = summary->max + (size_t) j * d;
+		const double *x = values + (size_t) i * d;
+		const double *center = s->center + (size_t) label[i] * d;
+		double	   *square = s->deviation + (size_t) i * d;
 
-		summary->size[j]++;
-		radius2[j] = dist2[i] > radius2[j] ? dist2[i] : radius2[j];
+		for (int t = 0; t < d; t++)
+		{
+			double		deviation = x[t] * s->factor[t] - center[t];
+
+			square[t] = deviation * deviation;
+		}
+	}
+	if (w == NULL)
+	{
+		km_sums_add_rows(s->sums, label, values, n);
+		km_sums_add_rows(s->squares, label, s->deviation, n);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		km_sums_add(s->sums, label[i], values + (size_t) i * d, w[i], 1);
+		km_sums_add(s->squares, label[i], s->deviation + (size_t) i * d, w[i], 1);
+	}
+}
+
+/* sizes, radii, inertia */
+static void
+summary_distances(Summarizer *s, const int32_t *label, const double *dist2,
+				  const double *w, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int			j = label[i];
+		SummaryInertia *waiting = &s->waiting[j];
+
+		s->summary->size[j]++;
+		s->radius2[j] = dist2[i] > s->radius2[j] ? dist2[i] : s->radius2[j];
+		if (w != NULL && w[i] != 1)
+		{
+			km_exact_add_product(&waiting->sum, w[i], dist2[i]);
+			continue;
+		}
+		waiting->dist2[waiting->n++] = dist2[i];
+		if (waiting->n == SUMMARY_WAITING)
+		{
+			km_exact_add_many(&waiting->sum, waiting->dist2, SUMMARY_WAITING);
+			waiting->n = 0;
+		}
+	}
+}
+
+static void
+summary_extremes(Summarizer *s, const int32_t *label, const double *values, int n)
+{
+	int			d = s->summary->d;
+
+	for (int i = 0; i < n; i++)
+	{
+		const double *x = values + (size_t) i * d;
+		double	   *min = s->summary->min + (size_t) label[i] * d;
+		double	   *max = s->summary->max + (size_t) label[i] * d;
+
 		for (int t = 0; t < d; t++)
 		{
 			min[t] = x[t] < min[t] ? x[t] : min[t];
 			max[t] = x[t] > max[t] ? x[t] : max[t];
 		}
-		if (weight == 0)
-			continue;
-		if (weight != 1)
-			km_exact_add_product(&waiting[j].sum, weight, dist2[i]);
-		else
-		{
-			waiting[j].dist2[waiting[j].n++] = dist2[i];
-			if (waiting[j].n == SUMMARY_WAITING)
-			{
-				km_exact_add_many(&waiting[j].sum, waiting[j].dist2, SUMMARY_WAITING);
-				waiting[j].n = 0;
-			}
-		}
-		km_sums_add(sums, j, x, weight, 1);
-		if (s->largest_weight < km_sums_addend(1, weight))
-			s->largest_weight = km_sums_addend(1, weight);
 	}
 }
 
 /* put together what the participants found in the first pass */
 static void
-summary_share(Summarizer *s, KmExact *inertia, double *radius2)
+summary_share(Summarizer *s)
 {
 	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
 	int			k = summary->k;
 	int			d = summary->d;
+	KmExact    *inertia = km_team_alloc(team, k, sizeof(KmExact));
 	KmExact		total;
 
+	for (int j = 0; j < k; j++)
+	{
+		SummaryInertia *waiting = &s->waiting[j];
+
+		km_exact_add_many(&waiting->sum, waiting->dist2, waiting->n);
+		inertia[j] = waiting->sum;
+	}
 	for (size_t cell = 0; cell < (size_t) k * d; cell++)
 		summary->min[cell] = -summary->min[cell];
 	km_team_max(team, summary->min, (size_t) k * d);
 	km_team_max(team, summary->max, (size_t) k * d);
-	km_team_max(team, radius2, k);
-	km_team_max(team, &s->largest_weight, 1);
+	km_team_max(team, s->radius2, k);
 	km_team_add(team, summary->size, k);
 	km_exact_reduce(team, inertia, k);
 
@@ -231,7 +406,7 @@ summary_share(Summarizer *s, KmExact *inertia, double *radius2)
 		summary->inertia[j] = km_exact_value(&inertia[j]);
 		summary->radius_rms[j] = weight > 0 ?
 			sqrt(km_exact_mean(&inertia[j], weight)) : 0;
-		summary->radius_max[j] = sqrt(radius2[j]);
+		summary->radius_max[j] = sqrt(s->radius2[j]);
 		for (int t = 0; t < d; t++)
 		{
 			size_t		cell = (size_t) j * d + t;
@@ -241,106 +416,37 @@ summary_share(Summarizer *s, KmExact *inertia, double *radius2)
 				summary->max[cell] = NAN;
 		}
 	}
+	km_team_release(team, inertia);
 }
 
-/* the second pass: standard deviations */
+/* standard deviations from the squares about the centres */
 static void
 summary_spread(Summarizer *s)
 {
-	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
-	int			k = summary->k;
 	int			d = summary->d;
-	double	   *row = km_team_alloc(team, d, sizeof(double));
-	double	   *least = km_team_alloc(team, d, sizeof(double));
-	int		   *exponent = km_team_alloc(team, d, sizeof(int));
-	double	   *factor = km_team_alloc(team, d, sizeof(double));
-	double	   *mean = km_team_alloc(team, (size_t) k * d, sizeof(double));
-	KmGrid	   *grid;
-	KmSums	   *squares;
-	double	   *weight;
+	double	   *weight = km_team_alloc(s->team, summary->k, sizeof(double));
 
-	for (int t = 0; t < d; t++)
-	{
-		double		half = s->raw->max[t] / 2 - s->raw->min[t] / 2;
-
-		exponent[t] = km_bits_cover(half) + 1;
-		factor[t] = km_bits_pow2(-exponent[t]);
-		row[t] = s->largest_weight;
-		least[t] = s->largest_weight * km_bits_pow2(53 - SUMMARY_SQUARE_BITS);
-	}
-	for (int j = 0; j < k; j++)
-		for (int t = 0; t < d; t++)
-			mean[(size_t) j * d + t] = summary->mean[(size_t) j * d + t] * factor[t];
-	grid = km_grid_create(team, d, row, least);
-	squares = km_sums_create(team, grid, k);
-	for (int c = 0; c < s->rows->nchunks; c++)
-	{
-		KmChunk    *chunk = km_rows_get(s->rows, c);
-
-		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
-		{
-			summary_spread_rows(s, chunk, start,
-								km_chunk_batch(chunk, start, KM_TILE),
-								factor, mean, row, squares);
-			km_team_check(team);
-		}
-	}
-
-	weight = km_team_alloc(team, k, sizeof(double));
-	km_sums_means(squares, summary->stddev, weight);
-	for (int j = 0; j < k; j++)
-	{
+	km_sums_means(s->squares, summary->stddev, weight);
+	for (int j = 0; j < summary->k; j++)
 		for (int t = 0; t < d; t++)
 		{
 			size_t		cell = (size_t) j * d + t;
+			double		off = summary->mean[cell] * s->factor[t] - s->center[cell];
+			double		variance = summary->stddev[cell] - off * off;
 
-			/* NaN stays NaN */
-			if (summary->weight[j] > 0)
-				summary->stddev[cell] = summary->min[cell] == summary->max[cell] ?
-					0 : km_bits_scale(sqrt(summary->stddev[cell]), exponent[t]);
+			/* without weight NaN, and so it stays */
+			if (!(weight[j] > 0))
+				continue;
+			summary->stddev[cell] = summary->min[cell] < summary->max[cell] && variance > 0 ?
+				km_bits_scale(sqrt(variance), s->exponent[t]) : 0;
 		}
-	}
-	km_team_release(team, weight);
-	km_sums_free(squares);
-	km_grid_free(team, grid);
-	km_team_release(team, mean);
-	km_team_release(team, factor);
-	km_team_release(team, exponent);
-	km_team_release(team, least);
-	km_team_release(team, row);
+	km_team_release(s->team, weight);
 }
 
+/* the second pass: how far from everything */
 static void
-summary_spread_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n,
-					const double *factor, const double *means, double *row,
-					KmSums *squares)
-{
-	int			d = s->summary->d;
-	const double *w = km_chunk_weights(chunk, start);
-
-	for (int i = 0; i < n; i++)
-	{
-		const double *x = chunk->values + (start + i) * d;
-		int			j = chunk->label[start + i];
-		const double *mean = means + (size_t) j * d;
-		double		weight = w != NULL ? w[i] : 1;
-
-		if (weight == 0)
-			continue;
-		for (int t = 0; t < d; t++)
-		{
-			double		deviation = x[t] * factor[t] - mean[t];
-
-			row[t] = deviation * deviation;
-		}
-		km_sums_add(squares, j, row, weight, 1);
-	}
-}
-
-/* the third pass: how far from everything */
-static void
-summary_outliers(Summarizer *s)
+summary_outliers(Summarizer *s, const double *centroids)
 {
 	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
@@ -348,6 +454,8 @@ summary_outliers(Summarizer *s)
 	int			d = summary->d;
 	int			batch = SUMMARY_ALL_VALUES / k;
 	double	   *reference = km_team_alloc(team, k, sizeof(double));
+	double	   *near2 = km_team_alloc(team, k, sizeof(double));
+	double	   *values = km_team_alloc(team, (size_t) KM_TILE * d, sizeof(double));
 	KmScores   *scores = km_scores_create(team, summary->total_weight);
 	double	   *all;
 
@@ -356,30 +464,56 @@ summary_outliers(Summarizer *s)
 	all = km_team_alloc(team, (size_t) batch * k, sizeof(double));
 	km_outlier_reference(k, summary->size, summary->radius_rms,
 						 summary->total_inertia, summary->total_weight, reference);
+	km_outlier_near(team, centroids, k, d, reference, near2);
 	for (int c = 0; c < s->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += batch)
 		{
-			int			n = km_chunk_batch(chunk, start, batch);
-			const double *w = km_chunk_weights(chunk, start);
-
-			km_kernel_all(s->kernel, chunk->values + start * d, n, all);
-			for (int i = 0; i < n; i++)
-			{
-				const double *dist2 = all + (size_t) i * k;
-				int			nearest = chunk->label[start + i];
-
-				km_scores_add(scores,
-							  km_outlier_score_from(nearest, k, dist2, reference),
-							  w != NULL ? w[i] : 1);
-			}
+			summary_score_rows(s, scores, chunk, start, km_chunk_batch(chunk, start, batch),
+							   reference, near2, values, all);
+			km_team_check(team);
 		}
 	}
 	km_scores_reduce(scores);
 	km_scores_pack(scores, &summary->outliers);
 	km_scores_free(scores);
 	km_team_release(team, all);
+	km_team_release(team, values);
+	km_team_release(team, near2);
 	km_team_release(team, reference);
+}
+
+static void
+summary_score_rows(Summarizer *s, KmScores *scores, const KmChunk *chunk,
+				   int64_t start, int n, const double *reference,
+				   const double *near2, double *values, double *all)
+{
+	size_t		d = (size_t) s->summary->d;
+	int			k = s->summary->k;
+	const double *w = km_chunk_weights(chunk, start);
+	int			row[KM_TILE];	/* those that others may be a reference of */
+	int			m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			j = chunk->label[start + i];
+		double		dist2 = chunk->dist2[start + i];
+
+		if (dist2 <= near2[j])
+			km_scores_add(scores, sqrt(dist2) / reference[j], w != NULL ? w[i] : 1);
+		else
+		{
+			memcpy(values + m * d, chunk->values + (start + i) * d, d * sizeof(double));
+			row[m++] = i;
+		}
+	}
+	if (m > 0)
+		km_kernel_all(s->kernel, values, m, all);
+	for (int r = 0; r < m; r++)
+		km_scores_add(scores,
+					  km_outlier_score_from(chunk->label[start + row[r]], k,
+											all + (size_t) r * k, reference),
+					  w != NULL ? w[row[r]] : 1);
 }

@@ -79,6 +79,8 @@ typedef struct SumsBody
 	int64_t		(*cut) (double *rest, int n, double unit, bool *remains);
 	void		(*add) (const double *z, double weight, const double *scale, int d,
 						int ndigits, int padded, int64_t factor, int64_t *digit);
+	void		(*add_rows) (const double *z, int n, const double *scale, int d,
+							 int ndigits, int padded, int64_t *const *digit);
 } SumsBody;
 
 #define BODY_NAME(name)	name##_generic
@@ -92,9 +94,11 @@ typedef struct SumsBody
 #endif
 
 static const SumsBody sums_bodies[] = {
-	{exact_load_generic, exact_cut_generic, sums_cut_generic},
+	{exact_load_generic, exact_cut_generic, sums_cut_generic,
+	sums_cut_rows_generic},
 #if defined(__x86_64__)
-	{exact_load_avx2, exact_cut_avx2, sums_cut_avx2}
+	{exact_load_avx2, exact_cut_avx2, sums_cut_avx2,
+	sums_cut_rows_avx2}
 #endif
 };
 
@@ -500,6 +504,22 @@ km_sums_add(KmSums *sums, int j, const double *z, double w, int sign)
 	sums->pending[j] += additions;
 	if (sums->pending[j] >= SUMS_MAX_PENDING - SUMS_SMALL_WEIGHT)
 		sums_settle(sums, j);
+}
+
+void
+km_sums_add_rows(KmSums *sums, const int32_t *label, const double *z, int n)
+{
+	int64_t    *digit[KM_SUMS_ROWS];
+
+	/* as many as are added here leave a digit's room to spare */
+	for (int i = 0; i < n; i++)
+	{
+		digit[i] = sums_digits(sums, label[i]);
+		sums->whole[2 * (size_t) label[i]]++;
+		if (++sums->pending[label[i]] >= SUMS_MAX_PENDING - SUMS_SMALL_WEIGHT)
+			sums_settle(sums, label[i]);
+	}
+	sums->body->add_rows(z, n, sums->scale, sums->d, sums->cut_digits, sums->padded, digit);
 }
 
 void

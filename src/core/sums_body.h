@@ -111,5 +111,14 @@ BODY_NAME(sums_cut) (const double *z, double weight, const double *scale, int d,
 	}
 }
 
+/* The same, with weight 1, for n vectors: number i goes to sum[i]. */
+BODY_TARGET static void
+BODY_NAME(sums_cut_rows) (const double *z, int n, const double *scale, int d,
+						  int ndigits, int padded, int64_t *const *sum)
+{
+	for (int i = 0; i < n; i++)
+		BODY_NAME(sums_cut) (z + (size_t) i * d, 1, scale, d, ndigits, padded, 1, sum[i]);
+}
+
 #undef BODY_NAME
 #undef BODY_TARGET

@@ -187,8 +187,7 @@ as_naive(const TestRows *rows, const KmSpace *space, const double *centroids,
 			for (int j = 0; j < K; j++)
 				dist2[j] = km_kernel_dist2(z, centroids + j * D, D);
 			score = km_outlier_score(K, dist2, reference);
-			if (rows->weight == NULL || rows->weight[i] > 0)
-				largest = fmax(largest, score);
+			largest = fmax(largest, score);
 			if (score < s->outliers.upper[b] &&
 				score * (1 + 1.0 / 128) >= s->outliers.upper[b] &&
 				(b == 0 || score >= s->outliers.upper[b - 1]))
