@@ -7,8 +7,8 @@
  * measure it against all centroids (measure_row).  What is prepared for that
  * is a KmLabeler, one per model.  A call site keeps the labelers of the models
  * it has met in a hash table (KmLabelSite, in fn_extra), since a join may meet
- * another model with every row.  When they take more memory than a hash table
- * of the executor may, all are forgotten.
+ * another model with every row.  When they take too much memory all are
+ * forgotten.
  *
  * When is a labeler still good?  Its fn_extra outlives the query: an
  * expression of PL/pgSQL keeps it from statement to statement, so each call
@@ -37,7 +37,6 @@
 #include "core/space.h"
 #include "core/stats.h"
 #include "engine/encode.h"
-#include "executor/nodeHash.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "model/array.h"
@@ -53,6 +52,9 @@
 
 /* of a key: a model's header, or a TOAST pointer, or a name */
 #define HASHED_BYTES 80
+
+/* so much memory is not too much for one call site: thousands of small models */
+#define SITE_BYTES ((Size) 64 * 1024 * 1024)
 
 /* what every supported processor computes at once */
 typedef double KmLanes __attribute__((vector_size(2 * sizeof(double)), aligned(8)));
@@ -301,7 +303,7 @@ find_labeler(KmLabelSite *site, struct varlena *key)
 {
 	KmLabeler  *labeler = NULL;
 
-	if (site->labelers == NULL || site->used > get_hash_memory_limit())
+	if (site->labelers == NULL || site->used > SITE_BYTES)
 		empty_site(site);
 	else
 		labeler = hash_search(site->labelers, &key, HASH_FIND, NULL);

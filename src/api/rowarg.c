@@ -12,7 +12,8 @@
  * A single array is taken as elements only where every column is a number, so
  * it cannot be mistaken for the one array column of a model.  A row value's
  * type may change from call to call (records), or be altered; its columns are
- * matched again whenever the server gives the type another identifier.
+ * matched again whenever it is another type or the server gives the type
+ * another identifier.
  */
 #include "postgres.h"
 
@@ -57,7 +58,11 @@ struct KmRowArg
 
 	/* fields */
 	MemoryContext match;		/* holds the rest and what the encoders need */
-	uint64		identifier;		/* of the row type that is matched; 0: none */
+	Oid			type;			/* that is matched; InvalidOid: none */
+	int32		typmod;
+	TypeCacheEntry *entry;		/* lives as long as the server process; NULL for a
+								 * record, whose typmod means one thing for ever */
+	uint64		identifier;		/* of the entry when it was matched */
 	TupleDesc	desc;
 	int		   *field;			/* per column: its place in the row, from 0 */
 	Datum	   *values;			/* of one row */
@@ -276,10 +281,9 @@ read_fields(KmRowArg *row, Datum value, double *x)
 	HeapTupleData tuple;
 	int			t = 0;
 
-	if (row->identifier == 0 ||
-		row->identifier !=
-		assign_record_type_identifier(HeapTupleHeaderGetTypeId(header),
-									  HeapTupleHeaderGetTypMod(header)))
+	if (row->type != HeapTupleHeaderGetTypeId(header) ||
+		row->typmod != HeapTupleHeaderGetTypMod(header) ||
+		(row->entry != NULL && row->entry->tupDesc_identifier != row->identifier))
 		match_fields(row, header);
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
@@ -308,7 +312,8 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	MemoryContext old;
 	int			matched = 0;
 
-	row->identifier = 0;
+	row->type = InvalidOid;
+	row->entry = NULL;
 	MemoryContextReset(row->match);
 	old = MemoryContextSwitchTo(row->match);
 
@@ -339,7 +344,13 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	}
 
 	MemoryContextSwitchTo(old);
-	row->identifier = assign_record_type_identifier(type, typmod);
+	if (type != RECORDOID)
+	{
+		row->entry = lookup_type_cache(type, TYPECACHE_TUPDESC);
+		row->identifier = row->entry->tupDesc_identifier;
+	}
+	row->type = type;
+	row->typmod = typmod;
 }
 
 /* Are the columns called f1, f2, ..., as ROW(...) calls them? */
