@@ -247,11 +247,9 @@ km_fit_tell_result(const KmFitCall *call)
 static void
 km_fit_lock(KmFitCall *call)
 {
-	call->ref = km_registry_lock(call->name);
+	call->ref = km_registry_lock(call->name, call->replace);
 	if (call->ref == NULL)
 		return;
-	if (!call->replace)
-		km_registry_refuse_existing(call->name);
 	call->old = km_registry_load(call->ref, NULL);
 	call->renewal.max_id = km_registry_max_cluster(call->ref);
 }
@@ -425,9 +423,7 @@ kmeans_save(PG_FUNCTION_ARGS)
 	km_args_require(fcinfo, 1, "result");
 	model = km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)));
 
-	ref = km_registry_lock(name);
-	if (ref != NULL && !replace)
-		km_registry_refuse_existing(name);
+	ref = km_registry_lock(name, replace);
 	info.fitted_at = GetCurrentTimestamp();
 	info.fitted_by = GetUserId();
 	PG_RETURN_INT32(km_registry_store(name, ref, model, &info, true));
@@ -437,7 +433,7 @@ Datum
 kmeans_get(PG_FUNCTION_ARGS)
 {
 	char	   *name = km_args_text(fcinfo, 0, "model");
-	KmModelRef *ref = km_registry_find(name, KM_RIGHT_READ, false);
+	KmModelRef *ref = km_registry_find(name);
 
 	PG_RETURN_POINTER(km_model_pack(km_registry_load(ref, NULL)));
 }

@@ -131,8 +131,7 @@ model_argument(FunctionCallInfo fcinfo)
 	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
 	if (types[0] != TEXTOID)
 		return km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0)));
-	return km_registry_load(km_registry_find(km_args_text(fcinfo, 0, "model"),
-											 KM_RIGHT_READ, false), NULL);
+	return km_registry_load(km_registry_find(km_args_text(fcinfo, 0, "model")), NULL);
 }
 
 /*
@@ -160,7 +159,7 @@ kmeans_iterations(PG_FUNCTION_ARGS)
 	int			n;
 	int			best_run;
 	KmIterationLog *log =
-	km_registry_iterations(km_registry_find(name, KM_RIGHT_READ, false), &n, &best_run);
+	km_registry_iterations(km_registry_find(name), &n, &best_run);
 	KmResultRow row;
 
 	row_begin(&row, fcinfo);

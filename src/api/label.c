@@ -431,7 +431,7 @@ load_by_name(KmLabeler *labeler, const char *name)
 	labeler->settled = TransactionIdIsValid(labeler->moment.xmax) &&
 		labeler->generation == known && !same_moment(&moment, &labeler->moment);
 	labeler->moment = moment;
-	return km_registry_load(km_registry_find(name, KM_RIGHT_READ, false), NULL);
+	return km_registry_load(km_registry_find(name), NULL);
 }
 
 static void

@@ -70,7 +70,14 @@ static Oid	catalog = InvalidOid;
 
 static uint64 generation = 1;
 
+/* the parts of the lock tags' space, see km_catalog_lock_model() */
+#define LOCK_MODEL		0
+#define LOCK_NAME		1
+
+#define HINT_UPDATE		"Run ALTER EXTENSION kmeans UPDATE."
+
 static void know_schema(void);
+static void find_schema(void);
 static Oid	extension_schema(void);
 static Oid	relation_oid(const char *name);
 static KmScan *scan_begin(KmTable table, const char *index, Snapshot snapshot,
@@ -97,12 +104,22 @@ km_catalog_next_id(void)
 	return nextval_internal(relation_oid("kmeans_model_id_seq"), false);
 }
 
+/*
+ * A tag has room for half a model_id: models whose ids are 2^32 apart share
+ * their lock.
+ */
+void
+km_catalog_lock_model(int64 model_id)
+{
+	LockDatabaseObject(km_catalog_oid(), (Oid) model_id, LOCK_MODEL, ExclusiveLock);
+}
+
 void
 km_catalog_lock_name(const char *name)
 {
 	LockDatabaseObject(km_catalog_oid(),
 					   hash_bytes((const unsigned char *) name, strlen(name)),
-					   0, ExclusiveLock);
+					   LOCK_NAME, ExclusiveLock);
 }
 
 void
@@ -114,21 +131,31 @@ km_catalog_refuse_name(const char *name, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* An invalidation that arrives while we look says that we looked too early. */
 static void
 know_schema(void)
 {
-	if (schema_known)
-		return;
+	uint64		seen;
 
+	while (!schema_known)
+	{
+		seen = generation;
+		find_schema();
+		schema_known = seen == generation;
+	}
+}
+
+static void
+find_schema(void)
+{
 	schema = extension_schema();
-	if (OidIsValid(schema))
-		catalog = get_relname_relid(tables[KM_TABLE_CATALOG].name, schema);
-	if (!OidIsValid(schema) || !OidIsValid(catalog))
+	catalog = OidIsValid(schema) ?
+		get_relname_relid(tables[KM_TABLE_CATALOG].name, schema) : InvalidOid;
+	if (!OidIsValid(catalog))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"kmeans\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION kmeans.")));
-	schema_known = true;
 }
 
 static Oid
@@ -167,11 +194,17 @@ relation_oid(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s\" of extension \"kmeans\" does not exist", name),
-				 errhint("Run ALTER EXTENSION kmeans UPDATE.")));
+				 errhint(HINT_UPDATE)));
 	return relid;
 }
 
 /* ---- Reading ---- */
+
+Snapshot
+km_catalog_snapshot(void)
+{
+	return ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot();
+}
 
 KmScan *
 km_scan_begin(KmTable table, Snapshot snapshot, bool for_write,
@@ -190,7 +223,7 @@ km_scan_begin(KmTable table, Snapshot snapshot, bool for_write,
 }
 
 KmScan *
-km_scan_begin_name(const char *name, Snapshot snapshot, bool for_write)
+km_scan_begin_name(const char *name, Snapshot snapshot)
 {
 	ScanKeyData key;
 
@@ -198,7 +231,7 @@ km_scan_begin_name(const char *name, Snapshot snapshot, bool for_write)
 	ScanKeyInit(&key, KM_CATALOG_NAME, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(name));
 	return scan_begin(KM_TABLE_CATALOG, "kmeans_catalog_name_key", snapshot,
-					  for_write, 1, &key);
+					  false, 1, &key);
 }
 
 static KmScan *
@@ -229,7 +262,7 @@ check_shape(Relation rel, int columns)
 				 errmsg("table \"%s\" has %d columns, but the library expects %d",
 						RelationGetRelationName(rel),
 						RelationGetNumberOfAttributes(rel), columns),
-				 errhint("Run ALTER EXTENSION kmeans UPDATE.")));
+				 errhint(HINT_UPDATE)));
 }
 
 bool
@@ -332,6 +365,21 @@ transaction_snapshot(void)
 	return IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : InvalidSnapshot;
 }
 
+void
+km_catalog_check_seen(int64 model_id, int64 revision)
+{
+	Snapshot	snapshot = transaction_snapshot();
+	KmScan	   *scan;
+
+	if (snapshot == InvalidSnapshot)
+		return;
+	scan = km_scan_begin(KM_TABLE_CATALOG, snapshot, false, 1, model_id, 0, 0);
+	if (!km_scan_next(scan) ||
+		DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION)) != revision)
+		row_changed(scan->rel);
+	km_scan_end(scan);
+}
+
 KmInsert *
 km_insert_begin(KmTable table)
 {
@@ -402,7 +450,8 @@ km_catalog_init(void)
 static void
 relation_invalidated(Datum arg, Oid relid)
 {
-	if (relid != InvalidOid && relid != catalog)
+	/* while it is not known which one is the catalog, each may be */
+	if (schema_known && relid != InvalidOid && relid != catalog)
 		return;
 	schema_known = false;
 	generation++;

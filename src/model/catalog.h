@@ -126,15 +126,22 @@ extern Oid	km_catalog_oid(void);
 extern int64 km_catalog_next_id(void);
 
 /*
- * Keep everybody else from creating, changing, renaming or dropping what this
- * name means, until the end of the transaction.
+ * Keep everybody else, until the end of the transaction, from changing,
+ * renaming or dropping this model; from giving a model this name.
+ *
+ * The lock of a name is one of its hash, so anybody can hold it by another
+ * name: wait for it only where there is no model yet.
  */
+extern void km_catalog_lock_model(int64 model_id);
 extern void km_catalog_lock_name(const char *name);
 
 /* 42710: the name is taken */
 extern void km_catalog_refuse_name(const char *name, const char *hint) pg_attribute_noreturn();
 
 /* ---- Reading ---- */
+
+/* what the running statement sees */
+extern Snapshot km_catalog_snapshot(void);
 
 /*
  * A scan in the order of an index.  After km_scan_next() has returned true,
@@ -164,7 +171,7 @@ extern KmScan *km_scan_begin(KmTable table, Snapshot snapshot, bool for_write,
 							 int nkeys, int64 model_id, int32 version, int32 third);
 
 /* the row of kmeans_catalog with this name */
-extern KmScan *km_scan_begin_name(const char *name, Snapshot snapshot, bool for_write);
+extern KmScan *km_scan_begin_name(const char *name, Snapshot snapshot);
 
 extern bool km_scan_next(KmScan *scan);
 extern void km_scan_end(KmScan *scan);
@@ -195,6 +202,13 @@ extern char *km_scan_text(const KmScan *scan, int column);
  */
 extern void km_scan_delete(KmScan *scan);
 extern void km_scan_update(KmScan *scan, Datum *values, bool *isnull, bool *replace);
+
+/*
+ * The same 40001 at once, for a change that takes long to prepare: raised in a
+ * transaction that keeps one snapshot unless that shows the model's row in
+ * kmeans_catalog with this revision.
+ */
+extern void km_catalog_check_seen(int64 model_id, int64 revision);
 
 /* Inserting several rows into one table */
 typedef struct KmInsert

@@ -54,7 +54,7 @@ static void invalid_name(const char *text, const char *detail) pg_attribute_nore
 static KmModelRef *look_up(const char *name, Snapshot snapshot);
 static void fill_ref(KmModelRef *ref, const KmScan *scan);
 static void note_if_behind(const KmModelRef *ref);
-static void check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot);
+static void check_right(const KmModelRef *ref, bool own, Snapshot snapshot);
 static bool may_read(int64 model_id, Oid owner, Snapshot snapshot);
 static Oid *collect_grantees(KmScan *scan, int64 model_id, bool *more, int *n);
 static void settle_version(KmModelRef *ref, int version, Snapshot snapshot);
@@ -62,6 +62,7 @@ static void missing_version(const KmModelRef *ref, int version,
 							Snapshot snapshot) pg_attribute_noreturn();
 static void missing_model(const char *name, Snapshot snapshot) pg_attribute_noreturn();
 static char *close_names(const char *name, Snapshot snapshot);
+static KmModelRef *lock_model(const char *name);
 static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
 static void list_version(KmListedVersion *listed, const KmScan *scan);
 static char *recorded_scale(Datum options);
@@ -119,19 +120,12 @@ invalid_name(const char *text, const char *detail)
 			 errdetail("%s", detail)));
 }
 
-void
-km_registry_refuse_existing(const char *name)
-{
-	km_catalog_refuse_name(name,
-						   "Use replace => true to add a version, or kmeans_refresh.");
-}
-
 /* ---- Finding ---- */
 
 KmModelRef *
-km_registry_find(const char *text, KmRight right, bool missing_ok)
+km_registry_find(const char *text)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
+	Snapshot	snapshot = RegisterSnapshot(km_catalog_snapshot());
 	char	   *name;
 	int			version;
 	KmModelRef *ref;
@@ -139,21 +133,18 @@ km_registry_find(const char *text, KmRight right, bool missing_ok)
 	km_registry_parse_name(text, &name, &version);
 	ref = look_up(name, snapshot);
 	if (ref == NULL)
-	{
-		if (missing_ok)
-			return NULL;
 		missing_model(name, snapshot);
-	}
 	note_if_behind(ref);
-	check_right(ref, right, snapshot);
+	check_right(ref, false, snapshot);
 	settle_version(ref, version, snapshot);
+	UnregisterSnapshot(snapshot);
 	return ref;
 }
 
 static KmModelRef *
 look_up(const char *name, Snapshot snapshot)
 {
-	KmScan	   *scan = km_scan_begin_name(name, snapshot, false);
+	KmScan	   *scan = km_scan_begin_name(name, snapshot);
 	KmModelRef *ref = NULL;
 
 	if (km_scan_next(scan))
@@ -173,7 +164,6 @@ fill_ref(KmModelRef *ref, const KmScan *scan)
 	ref->owner = DatumGetObjectId(km_scan_value(scan, KM_CATALOG_OWNER));
 	ref->promoted = DatumGetInt32(km_scan_value(scan, KM_CATALOG_PROMOTED));
 	ref->version = ref->promoted;
-	ref->explicit_version = false;
 	ref->locked = false;
 	ref->revision = DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION));
 }
@@ -203,14 +193,15 @@ note_if_behind(const KmModelRef *ref)
 		newest->revision != ref->revision;
 }
 
+/* to read, or to own */
 static void
-check_right(const KmModelRef *ref, KmRight right, Snapshot snapshot)
+check_right(const KmModelRef *ref, bool own, Snapshot snapshot)
 {
 	if (km_access_is_owner(ref->owner))
 		return;
 	if (!may_read(ref->model_id, ref->owner, snapshot))
 		km_access_denied(ref->name, ref->owner);
-	if (right == KM_RIGHT_OWN)
+	if (own)
 		km_access_not_owner(ref->name, ref->owner);
 }
 
@@ -273,7 +264,6 @@ settle_version(KmModelRef *ref, int version, Snapshot snapshot)
 	if (!found)
 		missing_version(ref, version, snapshot);
 	ref->version = version;
-	ref->explicit_version = true;
 }
 
 static void
@@ -353,23 +343,53 @@ close_names(const char *name, Snapshot snapshot)
 /* ---- Locking ---- */
 
 KmModelRef *
-km_registry_lock(const char *name)
+km_registry_lock(const char *name, bool replace)
 {
-	Snapshot	latest;
 	KmModelRef *ref;
 
 	km_registry_check_new_name(name);
-	km_catalog_lock_name(name);
-
-	latest = RegisterSnapshot(GetLatestSnapshot());
-	ref = look_up(name, latest);
-	if (ref != NULL)
+	ref = lock_model(name);
+	if (ref == NULL)
 	{
-		ref->locked = true;
-		check_right(ref, KM_RIGHT_OWN, latest);
+		km_catalog_lock_name(name);
+		ref = lock_model(name);
 	}
-	UnregisterSnapshot(latest);
+	if (ref != NULL && !replace)
+		km_catalog_refuse_name(name,
+							   "Use replace => true to add a version, or kmeans_refresh.");
+	if (ref != NULL)
+		km_catalog_check_seen(ref->model_id, ref->revision);
 	return ref;
+}
+
+/*
+ * Lock the model that a name means to its owner, or NULL if it means none.
+ * Who waits for the lock may find another model under the name, and waits for
+ * that one as well.
+ */
+static KmModelRef *
+lock_model(const char *name)
+{
+	KmModelRef *ref = NULL;
+
+	for (;;)
+	{
+		Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+		KmModelRef *before = ref;
+
+		ref = look_up(name, latest);
+		if (ref != NULL)
+			check_right(ref, true, latest);
+		UnregisterSnapshot(latest);
+		if (ref == NULL)
+			return NULL;
+		if (before != NULL && before->model_id == ref->model_id)
+		{
+			ref->locked = true;
+			return ref;
+		}
+		km_catalog_lock_model(ref->model_id);
+	}
 }
 
 KmModelRef *
@@ -381,13 +401,14 @@ km_registry_lock_existing(const char *text, bool missing_ok)
 	Snapshot	latest;
 
 	km_registry_parse_name(text, &name, &version);
-	ref = km_registry_lock(name);
+	ref = lock_model(name);
 	if (ref == NULL && missing_ok)
 		return NULL;
 
 	latest = RegisterSnapshot(GetLatestSnapshot());
 	if (ref == NULL)
 		missing_model(name, latest);
+	km_catalog_check_seen(ref->model_id, ref->revision);
 	settle_version(ref, version, latest);
 	UnregisterSnapshot(latest);
 	return ref;
@@ -402,7 +423,7 @@ km_registry_lock_existing(const char *text, bool missing_ok)
 void
 km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *arg)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
+	Snapshot	snapshot = RegisterSnapshot(km_catalog_snapshot());
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext cxt = AllocSetContextCreate(caller, "kmeans model list",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -432,6 +453,7 @@ km_registry_list(void (*visit) (void *arg, const KmListedModel *model), void *ar
 	km_scan_end(versions);
 	km_scan_end(grants);
 	km_scan_end(models);
+	UnregisterSnapshot(snapshot);
 	MemoryContextDelete(cxt);
 }
 
@@ -519,7 +541,7 @@ km_registry_generation(void)
 	 * all of these: another transaction that has ended in between has left xip
 	 * or raised xmax, and our own changes raise curcid.
 	 */
-	snapshot = GetActiveSnapshot();
+	snapshot = km_catalog_snapshot();
 	identity[0] = snapshot->xmin;
 	identity[1] = snapshot->xmax;
 	identity[2] = snapshot->xcnt;

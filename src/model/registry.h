@@ -4,11 +4,13 @@
  *
  * The only reader and writer of the catalog tables.  Every function checks the
  * rights of the current user itself and then opens the tables directly.
- * Readers use the active snapshot.  Writers lock the name first
- * (LockDatabaseObject on kmeans_catalog and the name's hash), whether the model
- * exists yet or not, then look with a fresh snapshot: while a name is locked
- * nobody else can create, change, rename or drop what it means.  What is read
- * is validated before use: an edited dump is input like any other.
+ * Readers use the active snapshot.  Writers find the model with a fresh
+ * snapshot, check the right to change it, lock it (LockDatabaseObject on
+ * kmeans_catalog and its model_id) and look again; who finds none and wants to
+ * create it locks the name (its hash) and looks again.  From then on nobody
+ * else can create, change, rename or drop what the name means, and nobody
+ * without rights on a model can keep others from it.  What is read is
+ * validated before use: an edited dump is input like any other.
  *
  * A model argument is a name, or name@version; without a version the promoted
  * one is meant.
@@ -22,13 +24,6 @@
 #include "engine/driver.h"
 #include "model/value.h"
 
-/* What the caller wants to do with a model; see access.h for who may. */
-typedef enum KmRight
-{
-	KM_RIGHT_READ,				/* owner, members, grantees, superusers */
-	KM_RIGHT_OWN				/* owner, members of the owner, superusers */
-} KmRight;
-
 /* A model found by name. */
 typedef struct KmModelRef
 {
@@ -37,7 +32,6 @@ typedef struct KmModelRef
 	Oid			owner;
 	int			version;		/* as asked for, or the promoted one */
 	int			promoted;
-	bool		explicit_version;	/* the name said @version */
 	bool		locked;			/* found by a writer: read what is newest, not
 								 * what the active snapshot shows */
 	int64		revision;		/* number of changes to the model so far */
@@ -96,16 +90,12 @@ extern void km_registry_parse_name(const char *text, char **name, int *version);
 /* A name without version: 22023 for @, too short, too long. */
 extern void km_registry_check_new_name(const char *name);
 
-/* 42710, with the hint that replace and kmeans_refresh add versions */
-extern void km_registry_refuse_existing(const char *name) pg_attribute_noreturn();
-
 /*
- * Find a model and check the right.  Missing model: 42704 with a hint of close
- * names (of models the user may see), missing version: 42704 with the
- * versions in the detail; no right: 42501.  With missing_ok a missing model
- * gives NULL.
+ * Find a model to read.  Missing model: 42704 with a hint of close names (of
+ * models the user may see), missing version: 42704 with the versions in the
+ * detail; no right: 42501.
  */
-extern KmModelRef *km_registry_find(const char *text, KmRight right, bool missing_ok);
+extern KmModelRef *km_registry_find(const char *text);
 
 /*
  * Load the version that ref points to, with its info (info may be NULL), into
@@ -131,10 +121,12 @@ extern void km_registry_list(void (*visit) (void *arg, const KmListedModel *mode
 extern int32 km_registry_max_cluster(const KmModelRef *ref);
 
 /*
- * Lock a name for writing until the end of the transaction, and look for the
- * model with a fresh snapshot: NULL if there is none.  Checks KM_RIGHT_OWN.
+ * Lock what a name means, for the owner to write, until the end of the
+ * transaction: the model, or, if there is none, the name itself (then NULL).
+ * Without replace a model that is there already is 42710.  A transaction that
+ * keeps one snapshot gets 40001 for a model that was changed after that.
  */
-extern KmModelRef *km_registry_lock(const char *name);
+extern KmModelRef *km_registry_lock(const char *name, bool replace);
 
 /*
  * The same for name or name@version of a model that has to exist: 42704,
@@ -145,14 +137,15 @@ extern KmModelRef *km_registry_lock_existing(const char *text, bool missing_ok);
 /*
  * Store a model under a name that km_registry_lock() has locked: as version 1
  * of a new model (ref NULL), or as the next version of an old one, promoted
- * if asked.  Returns the version.
+ * if asked.  Returns the version.  The model is validated: nothing is stored
+ * that could not be read.
  */
 extern int	km_registry_store(const char *name, const KmModelRef *ref,
 							  const KmModel *model, const KmVersionInfo *info,
 							  bool promote);
 
 /*
- * Each locks the model, checks KM_RIGHT_OWN, changes and invalidates caches.
+ * Each is for the owner, locks the model, changes it and invalidates caches.
  * drop tells whether there was a model.  label NULL removes the label; an
  * unknown cluster is 22023 with those there are.
  */

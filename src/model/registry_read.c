@@ -65,7 +65,7 @@ km_registry_load(const KmModelRef *ref, KmVersionInfo *info)
 static Snapshot
 register_snapshot(const KmModelRef *ref)
 {
-	return RegisterSnapshot(ref->locked ? GetLatestSnapshot() : GetActiveSnapshot());
+	return RegisterSnapshot(ref->locked ? GetLatestSnapshot() : km_catalog_snapshot());
 }
 
 static void

@@ -55,12 +55,18 @@ km_registry_store(const char *name, const KmModelRef *ref, const KmModel *model,
 {
 	int64		model_id;
 	int			version;
+	char	   *problem = km_model_validate(model);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg_internal("what would become model \"%s\" is not a model: %s",
+								 name, problem)));
 
 	if (ref == NULL)
 	{
 		/* the lock is ours, but so may be what was done since */
-		if (km_registry_lock(name) != NULL)
-			km_registry_refuse_existing(name);
+		(void) km_registry_lock(name, false);
 		model_id = add_model(name, model);
 		version = 1;
 	}
@@ -332,14 +338,9 @@ delete_rows(KmTable table, int64 model_id, Snapshot snapshot)
 	km_scan_end(scan);
 }
 
-/*
- * Both names are locked, the lesser first, so that two renames that cross each
- * other wait rather than deadlock.
- */
 void
 km_registry_rename(const char *name, const char *new_name)
 {
-	bool		ascending = strcmp(name, new_name) < 0;
 	KmModelRef *ref;
 	Snapshot	latest;
 	KmScan	   *scan;
@@ -347,12 +348,11 @@ km_registry_rename(const char *name, const char *new_name)
 
 	km_registry_check_new_name(name);
 	km_registry_check_new_name(new_name);
-	km_catalog_lock_name(ascending ? name : new_name);
-	km_catalog_lock_name(ascending ? new_name : name);
 	ref = km_registry_lock_existing(name, false);
+	km_catalog_lock_name(new_name);
 
 	latest = RegisterSnapshot(GetLatestSnapshot());
-	scan = km_scan_begin_name(new_name, latest, false);
+	scan = km_scan_begin_name(new_name, latest);
 	if (km_scan_next(scan))
 		km_catalog_refuse_name(new_name, "Choose another name, or drop that model first.");
 	km_scan_end(scan);
