@@ -64,6 +64,9 @@ SELECT on_null, (m::jsonb)->'n_rows' AS n_rows, (m::jsonb)->'n_skipped' AS n_ski
 FROM (SELECT on_null, kmeans_agg(1, ARRAY[x, y], jsonb_build_object('on_null', on_null)) AS m FROM (VALUES (NULL, 1.0), (1.0, 2.0), (3.0, NULL), (5.0, 6.0)) v(x, y), (VALUES ('skip'), ('mean')) o(on_null) GROUP BY 1) s ORDER BY 1;
 SELECT kmeans_agg(2, ARRAY[x], NULL) IS NOT NULL AS defaults FROM generate_series(1.0, 9.0) x;
 
+-- The inertia of one cluster is no square of a root
+SELECT kmeans_agg(2, ARRAY[amount, items])::jsonb -> 'total_ss' AS total_ss FROM (VALUES (1.0, 5.0), (3, 5), (11, 7), (13, 7)) v(amount, items);
+
 -- Bad input
 SELECT error_of(format('SELECT kmeans_agg(2, ARRAY[x], %L) FROM generate_series(1.0, 9.0) x', o))
 FROM unnest(ARRAY['{"speed": 1}', '[]', '{"n_init": 0}', '{"n_init": 1.5}', '{"n_init": 1e30}', '{"n_init": "two"}', '{"max_iter": 0}', '{"tol": -1}', '{"tol": "low"}', '{"init": "best"}', '{"init": 3}',

@@ -104,7 +104,7 @@ parallel_start(KmTeam *team, KmRows *rows, const KmLine *line, int k, int run,
 
 	*chosen = km_oversample(own, grid, k, run, centroids);
 	for (int t = 0; t < line->d; t++)
-		params.threshold += PARALLEL_TOL / line->d * stats->stddev[t] * stats->stddev[t];
+		params.threshold += PARALLEL_TOL / line->d * stats->variance[t];
 	mean = km_lloyd(team, rows, line->space, grid, &params, centroids, *chosen).inertia /
 		stats->total_weight;
 	km_line_free(own);

@@ -24,15 +24,10 @@
 
 #define STATS_BLOCK		256		/* rows transposed at a time, at most */
 #define STATS_BLOCK_VALUES (1 << 16)
+#define STATS_LANES		4
 
-/* A block of rows in the space, feature by feature. */
-typedef struct StatsBlock
-{
-	const KmSpace *space;
-	int			rows;			/* at most */
-	double	   *z;				/* d: a row */
-	double	   *column;			/* d x rows */
-} StatsBlock;
+typedef double StatsDoubles __attribute__((vector_size(STATS_LANES * 8), aligned(8), may_alias));
+typedef int64_t StatsLongs __attribute__((vector_size(STATS_LANES * 8), aligned(8), may_alias));
 
 /* What is collected of one feature. */
 typedef struct StatsFeature
@@ -44,15 +39,56 @@ typedef struct StatsFeature
 	double		smallest;		/* Infinity: none yet */
 } StatsFeature;
 
+/* the loops over vectors, see stats_body.h */
+typedef struct StatsBody
+{
+	void		(*turn) (const double *values, int n, int d, size_t stride,
+						 double *column);
+	bool		(*extremes) (const double *x, int n, StatsFeature *feature);
+	void		(*squares) (double *x, int n, double factor, double mean);
+} StatsBody;
+
+/* A block of rows in the space, feature by feature. */
+typedef struct StatsBlock
+{
+	const StatsBody *body;
+	const KmSpace *space;
+	int			rows;			/* at most, a multiple of STATS_LANES */
+	double	   *z;				/* rows x d: rows in the space, if that is another */
+	double	   *column;			/* d x rows */
+} StatsBlock;
+
+#define BODY_NAME(name)	name##_generic
+#define BODY_TARGET
+#include "core/stats_body.h"
+
+#if defined(__x86_64__)
+#define BODY_NAME(name)	name##_avx2
+#define BODY_TARGET		__attribute__((target("avx2")))
+#include "core/stats_body.h"
+#endif
+
+static const StatsBody stats_bodies[] = {
+	{stats_turn_generic, stats_extremes_generic, stats_squares_generic},
+#if defined(__x86_64__)
+	{stats_turn_avx2, stats_extremes_avx2, stats_squares_avx2}
+#endif
+};
+
 static KmStats *stats_create(KmTeam *team, int d);
 static KmExact *stats_zeros(KmTeam *team, size_t n);
-static int	stats_block_rows(int d);
+static void stats_block_init(StatsBlock *block, KmTeam *team, const KmSpace *space);
 static void stats_transpose(StatsBlock *block, const double *values, int nrows);
-static void stats_collect(StatsFeature *feature, KmExact *sum, KmExact *weight,
-						  double *x, const double *w, int n);
+static void stats_collect(const StatsBody *body, StatsFeature *feature, KmExact *sum,
+						  KmExact *weight, double *x, const double *w, int n);
+static void stats_collect_weighted(StatsFeature *feature, KmExact *sum,
+								   KmExact *weight, const double *x,
+								   const double *w, int n);
+static int	stats_compress(double *x, int n);
 static int	stats_scale(const KmStats *stats, int t);
-static void stats_deviations(KmExact *sum, double *x, const double *w, int n,
-							 double mean, int exponent);
+static void stats_deviations(const StatsBody *body, KmExact *sum, double *x,
+							 const double *w, int n, double mean, int exponent,
+							 bool complete);
 static void stats_share(KmTeam *team, StatsFeature *features, KmStats *stats);
 static void stats_variance(KmStats *stats, int t, KmExact *sum,
 						   const KmExact *squares, int exponent);
@@ -68,11 +104,7 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 	KmExact    *weights = stats_zeros(team, (size_t) d + 1);	/* the last: of all rows */
 	StatsBlock	block;
 
-	block.space = space;
-	block.rows = stats_block_rows(d);
-	block.z = km_team_alloc(team, d, sizeof(double));
-	block.column = km_team_alloc(team, (size_t) d * block.rows, sizeof(double));
-
+	stats_block_init(&block, team, space);
 	for (int t = 0; t < d; t++)
 		features[t] = (StatsFeature) {0, INFINITY, -INFINITY, 0, INFINITY};
 	for (int c = 0; c < rows->nchunks; c++)
@@ -86,7 +118,7 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 
 			stats_transpose(&block, chunk->values + start * d, n);
 			for (int t = 0; t < d; t++)
-				stats_collect(&features[t], &sums[t], &weights[t],
+				stats_collect(block.body, &features[t], &sums[t], &weights[t],
 							  block.column + (size_t) t * block.rows, w, n);
 			if (w != NULL)
 				km_exact_add_many(&weights[d], w, n);
@@ -118,10 +150,11 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 			stats_transpose(&block, chunk->values + start * d, n);
 			for (int t = 0; t < d; t++)
 				if (stats->min[t] < stats->max[t])
-					stats_deviations(&squares[t],
+					stats_deviations(block.body, &squares[t],
 									 block.column + (size_t) t * block.rows,
 									 km_chunk_weights(chunk, start), n,
-									 stats->mean[t], stats_scale(stats, t));
+									 stats->mean[t], stats_scale(stats, t),
+									 stats->present[t] == stats->n);
 			km_team_check(team);
 		}
 	}
@@ -145,6 +178,7 @@ km_stats_free(KmTeam *team, KmStats *stats)
 	km_team_release(team, stats->largest);
 	km_team_release(team, stats->max);
 	km_team_release(team, stats->min);
+	km_team_release(team, stats->variance);
 	km_team_release(team, stats->stddev);
 	km_team_release(team, stats->mean);
 	km_team_release(team, stats->weight);
@@ -162,6 +196,7 @@ stats_create(KmTeam *team, int d)
 	stats->weight = km_team_alloc(team, d, sizeof(double));
 	stats->mean = km_team_alloc(team, d, sizeof(double));
 	stats->stddev = km_team_alloc(team, d, sizeof(double));
+	stats->variance = km_team_alloc(team, d, sizeof(double));
 	stats->min = km_team_alloc(team, d, sizeof(double));
 	stats->max = km_team_alloc(team, d, sizeof(double));
 	stats->largest = km_team_alloc(team, d, sizeof(double));
@@ -179,78 +214,96 @@ stats_zeros(KmTeam *team, size_t n)
 	return sums;
 }
 
-static int
-stats_block_rows(int d)
+static void
+stats_block_init(StatsBlock *block, KmTeam *team, const KmSpace *space)
 {
-	int			rows = STATS_BLOCK_VALUES / d;
+	int			rows = STATS_BLOCK_VALUES / space->d / STATS_LANES * STATS_LANES;
 
-	return rows < 1 ? 1 : rows > STATS_BLOCK ? STATS_BLOCK : rows;
+	block->body = &stats_bodies[0];
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		block->body = &stats_bodies[1];
+#endif
+	block->space = space;
+	block->rows = rows < STATS_LANES ? STATS_LANES : rows > STATS_BLOCK ? STATS_BLOCK : rows;
+	block->z = km_team_alloc(team, (size_t) space->d * block->rows, sizeof(double));
+	block->column = km_team_alloc(team, (size_t) space->d * block->rows, sizeof(double));
 }
 
 static void
 stats_transpose(StatsBlock *block, const double *values, int nrows)
 {
 	int			d = block->space->d;
-	bool		identity = km_space_identity(block->space);
 
-	for (int i = 0; i < nrows; i++)
+	if (!km_space_identity(block->space))
 	{
-		const double *row = values + (size_t) i * d;
-
-		if (!identity)
-		{
-			km_space_row(block->space, row, block->z);
-			row = block->z;
-		}
-		for (int t = 0; t < d; t++)
-			block->column[(size_t) t * block->rows + i] = row[t];
+		for (int i = 0; i < nrows; i++)
+			km_space_row(block->space, values + (size_t) i * d, block->z + (size_t) i * d);
+		values = block->z;
 	}
+	block->body->turn(values, nrows, d, block->rows, block->column);
 }
 
-/* a column's part in the first pass; leaves the column's values in disorder */
+/* a column's part in the first pass; may move the column's values */
 static void
-stats_collect(StatsFeature *feature, KmExact *sum, KmExact *weight,
-			  double *x, const double *w, int n)
+stats_collect(const StatsBody *body, StatsFeature *feature, KmExact *sum,
+			  KmExact *weight, double *x, const double *w, int n)
 {
-	double		min = feature->min;
-	double		max = feature->max;
-	double		largest = feature->largest;
-	double		smallest = feature->smallest;
-	int			present = 0;
+	if (w != NULL)
+	{
+		stats_collect_weighted(feature, sum, weight, x, w, n);
+		return;
+	}
+	if (!body->extremes(x, n, feature))
+	{
+		n = stats_compress(x, n);
+		body->extremes(x, n, feature);
+	}
+	km_exact_add_many(sum, x, n);
+	km_exact_add(weight, n);
+	feature->present += n;
+	if (n > 0)
+		feature->largest = fmax(feature->largest,
+								fmax(fabs(feature->min), fabs(feature->max)));
+}
 
+static void
+stats_collect_weighted(StatsFeature *feature, KmExact *sum, KmExact *weight,
+					   const double *x, const double *w, int n)
+{
 	for (int i = 0; i < n; i++)
 	{
 		double		value = x[i];
-		double		addend = fabs(value);
+		double		addend;
 
 		if (isnan(value))
 			continue;
-		min = value < min ? value : min;
-		max = value > max ? value : max;
-		if (w != NULL)
-		{
-			present++;
-			if (w[i] == 0)
-				continue;
-			addend = fabs(km_sums_addend(value, w[i]));
-			km_exact_add_product(sum, w[i], value);
-			km_exact_add(weight, w[i]);
-		}
-		else
-			x[present++] = value;
-		largest = addend > largest ? addend : largest;
-		smallest = addend > 0 && addend < smallest ? addend : smallest;
+		feature->present++;
+		feature->min = value < feature->min ? value : feature->min;
+		feature->max = value > feature->max ? value : feature->max;
+		if (w[i] == 0)
+			continue;
+		addend = fabs(km_sums_addend(value, w[i]));
+		km_exact_add_product(sum, w[i], value);
+		km_exact_add(weight, w[i]);
+		feature->largest = addend > feature->largest ? addend : feature->largest;
+		feature->smallest = addend > 0 && addend < feature->smallest ?
+			addend : feature->smallest;
 	}
-	if (w == NULL)
-	{
-		km_exact_add_many(sum, x, present);
-		km_exact_add(weight, present);
-	}
-	feature->present += present;
-	feature->min = min;
-	feature->max = max;
-	feature->largest = largest;
-	feature->smallest = smallest;
+}
+
+/* leave out what is missing; returns how many values remain, padded */
+static int
+stats_compress(double *x, int n)
+{
+	int			present = 0;
+
+	for (int i = 0; i < n; i++)
+		if (!isnan(x[i]))
+			x[present++] = x[i];
+	for (int i = present; i > 0 && i % STATS_LANES != 0; i++)
+		x[i] = x[present - 1];
+	return present;
 }
 
 /* the power of two by which the second pass divides a feature, as exponent */
@@ -261,27 +314,22 @@ stats_scale(const KmStats *stats, int t)
 						 fmax(fabs(stats->min[t]), fabs(stats->max[t])) : 0);
 }
 
-/* a column's part in the second pass */
+/* a column's part in the second pass; complete: no value is missing anywhere */
 static void
-stats_deviations(KmExact *sum, double *x, const double *w, int n,
-				 double mean, int exponent)
+stats_deviations(const StatsBody *body, KmExact *sum, double *x, const double *w,
+				 int n, double mean, int exponent, bool complete)
 {
 	double		factor = km_bits_pow2(-exponent);
-	double		m = mean * factor;
-	int			present = 0;
 
-	for (int i = 0; i < n; i++)
-	{
-		double		deviation = x[i] * factor - m;
-
-		if (isnan(deviation) || (w != NULL && w[i] == 0))
-			continue;
-		if (w != NULL)
-			km_exact_add_product(sum, w[i], deviation * deviation);
-		else
-			x[present++] = deviation * deviation;
-	}
-	km_exact_add_many(sum, x, present);
+	if (w == NULL && !complete)
+		n = stats_compress(x, n);
+	body->squares(x, n, factor, mean * factor);
+	if (w == NULL)
+		km_exact_add_many(sum, x, n);
+	else
+		for (int i = 0; i < n; i++)
+			if (!isnan(x[i]) && w[i] != 0)
+				km_exact_add_product(sum, w[i], x[i]);
 }
 
 /* what does not add up but is counted or compared, over the team */
@@ -327,17 +375,19 @@ stats_variance(KmStats *stats, int t, KmExact *sum, const KmExact *squares,
 	if (!(w > 0))
 	{
 		stats->stddev[t] = NAN;
+		stats->variance[t] = NAN;
 		return;
 	}
 	if (stats->min[t] == stats->max[t])
 	{
 		stats->stddev[t] = 0;
+		stats->variance[t] = 0;
 		return;
 	}
 	/* (sum - w * mean) / w is what the mean's rounding lost */
 	km_exact_add_product(sum, -w, stats->mean[t]);
 	lost = km_exact_mean(sum, w) * km_bits_pow2(-exponent);
-	variance = km_exact_mean(squares, w) - lost * lost;
-	stats->stddev[t] = variance > 0 ?
-		km_bits_scale(sqrt(variance), exponent) : 0;
+	variance = fmax(km_exact_mean(squares, w) - lost * lost, 0);
+	stats->stddev[t] = km_bits_scale(sqrt(variance), exponent);
+	stats->variance[t] = km_bits_scale(km_bits_scale(variance, exponent), exponent);
 }

@@ -21,6 +21,7 @@ typedef struct KmStats
 	double	   *weight;			/* d: their weight */
 	double	   *mean;			/* d; NaN if weight is 0 */
 	double	   *stddev;			/* d, population; exactly 0 if min = max */
+	double	   *variance;		/* d; its square; Infinity where that overflows */
 	double	   *min;			/* d, rows of weight 0 included; NaN if none */
 	double	   *max;
 

@@ -30,8 +30,8 @@ same_stats(const KmStats *a, const KmStats *b)
 	return a->n == b->n && same(a->total_weight, b->total_weight) &&
 		memcmp(a->present, b->present, d * sizeof(int64_t)) == 0 &&
 		same_all(a->weight, b->weight, d) && same_all(a->mean, b->mean, d) &&
-		same_all(a->stddev, b->stddev, d) && same_all(a->min, b->min, d) &&
-		same_all(a->max, b->max, d) && same_all(a->largest, b->largest, d) &&
+		same_all(a->stddev, b->stddev, d) && same_all(a->variance, b->variance, d) &&
+		same_all(a->min, b->min, d) && same_all(a->max, b->max, d) && same_all(a->largest, b->largest, d) &&
 		same_all(a->smallest, b->smallest, d);
 }
 
@@ -63,6 +63,14 @@ test_known(void)
 	   "stats: small values");
 	ok(s->stddev[3] == 1, "stats: a spread of one unit in the last place");
 	ok(s->min[4] == -0x1p-1074 && s->smallest[4] == 0x1p-1074, "stats: the smallest double");
+	km_stats_free(team, s);
+
+	s = stats_of((double[]) {1, 5, 3, 5, 11, 7, 13, 7}, NULL, 4, 2, 3);
+	ok(s->variance[0] == 26 && s->variance[1] == 1 && s->stddev[1] == 1,
+	   "stats: the variance is no square of a root");
+	km_stats_free(team, s);
+	s = stats_of((double[]) {1e300, -1e300}, NULL, 2, 1, 2);
+	ok(s->stddev[0] == 1e300 && isinf(s->variance[0]), "stats: a variance that overflows");
 	km_stats_free(team, s);
 
 	s = stats_of((double[]) {1, 2, 100}, (double[]) {3, 0.5, 0}, 3, 1, 2);
