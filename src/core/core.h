@@ -31,9 +31,32 @@
  */
 #define KM_MAX_NORM2		0x1p1020
 
+/*
+ * Means with equal results: instruction sets (the one named must be
+ * available), and whether rows that cannot have changed their cluster are
+ * passed over.
+ */
+typedef enum KmSimd
+{
+	KM_SIMD_AUTO,
+	KM_SIMD_GENERIC,
+	KM_SIMD_NEON,
+	KM_SIMD_AVX2,
+	KM_SIMD_AVX512
+} KmSimd;
+
+typedef enum KmPruning
+{
+	KM_PRUNING_AUTO,
+	KM_PRUNING_ON,
+	KM_PRUNING_OFF
+} KmPruning;
+
 typedef struct KmTeam
 {
 	void	   *arg;
+	KmSimd		simd;
+	KmPruning	pruning;
 
 	/* never returns NULL; memory is not cleared, and aligned to 8 bytes only */
 	void	   *(*alloc) (void *arg, size_t size);

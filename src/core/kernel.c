@@ -2,7 +2,13 @@
  * kernel.c
  *		Distances from rows to centroids, nearest and second nearest.
  *
- * Up to KM_TILE rows are brought into the space and transposed into a tile:
+ * A tile of rows is decided on up to three levels, each for the rows that the
+ * one before could not decide: scored in float, scored in double (score.c), and
+ * by definition.  The first two come with a proof for each row that the
+ * definition would agree; what is left are ties and near ties.  This file is
+ * the third level, and the way from one to the next.
+ *
+ * There rows are transposed into a tile:
  *
  *		tile[t * lanes + i]		feature t of row i
  *
@@ -16,19 +22,29 @@
  * small one; its missing centroids are NaN, which is never nearer.
  *
  * A tile has 64 lanes up to 2,048 features, beyond that fewer, so that it
- * stays within 1 MB and in the second-level cache.
+ * stays within 2 MB and near the second-level cache.
  *
- * The loops themselves are in kernel_body.h, instantiated per instruction
- * set; the widest that the CPU offers is taken.  All give equal bits.
+ * The definition's loops are in kernel_body.h, instantiated per instruction
+ * set.  All give equal bits.
  */
 #include "core/kernel.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "core/bits.h"
+#include "core/score.h"
+#include "core/simd.h"
+
 #define KERNEL_GROUP		8	/* centroids per step */
 #define KERNEL_SMALL_GROUP	4	/* in the last group, if that is enough */
-#define KERNEL_MIN_LANES	8	/* rows in the widest vector */
+#define KERNEL_MIN_LANES	16	/* rows in the widest vector of floats */
+#define KERNEL_STEP			8	/* and of doubles */
+#define KERNEL_DIRECT_K		8	/* so few centroids go by definition at once */
+#define KERNEL_TRIAL_ROWS	4096	/* after which a level is judged */
+#define KERNEL_MOST_FAILED	4	/* it may leave one in so many undecided */
+#define KERNEL_LEAST_UNIT	0x1p-520	/* see score.c */
+#define KERNEL_MOST_UNIT	0x1p400
 #define KERNEL_TILE_VALUES	(128 * 1024)	/* 1 MB */
 #define KERNEL_CHECK_WORK	(1 << 20)	/* multiply-adds between checks */
 
@@ -63,35 +79,64 @@ typedef struct KernelBody
 #include "core/kernel_body.h"
 #endif
 
-/* ascending: a CPU that can run one can run those before it */
-static const KernelBody *const kernel_bodies[] = {
-	&kernel_body_generic,
-#if defined(__x86_64__)
-	&kernel_body_avx2,
-	&kernel_body_avx512
-#endif
-};
+/* how a tile of rows is decided, from quick to exact */
+typedef enum KernelLevel
+{
+	KERNEL_FLOAT = KM_SCORE_FLOAT,
+	KERNEL_DOUBLE = KM_SCORE_DOUBLE,
+	KERNEL_DEFINITION = KM_SCORE_PRECISIONS
+} KernelLevel;
 
 struct KmKernel
 {
 	KmTeam	   *team;
 	const KmSpace *space;
 	const KernelBody *body;
+	int			max_k;
 	int			k;
 	int			lanes;			/* of a full tile */
 	size_t		work;			/* multiply-adds since the last check */
+	double	   *centroids;		/* k x d */
+
+	/* the definition's */
 	double	   *packed;			/* the centroids in groups */
+	bool		is_packed;
 	double	   *tile;			/* d x lanes */
-	double	   *row;			/* 2 x d: rows in the space */
 	double	   *best;			/* KM_TILE */
 	int64_t    *label;			/* KM_TILE */
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
+
+	/* the rows of a tile in the space */
+	const double *row[KM_TILE];
+	double	   *z;				/* lanes x d, or NULL if the values will do */
+
+	/* the quick search */
+	KmScore    *score[KM_SCORE_PRECISIONS]; /* NULL: not needed so far */
+	bool		scored[KM_SCORE_PRECISIONS];	/* set for these centroids */
+	bool		fits[KM_SCORE_PRECISIONS];	/* and good for them */
+	double	   *centre;			/* d */
+	double		unit;			/* 0: not known yet */
+	KernelLevel level;			/* where to start */
+	int64_t		tried;			/* rows on that level since it was chosen */
+	int64_t		failed;			/* those it did not decide */
 };
 
 typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias));
 
-static int	kernel_fill(KmKernel *kernel, const double *values, int nrows,
-						double *z);
+static const KernelBody *kernel_body(KmSimd simd);
+static void kernel_centre(KmKernel *kernel);
+static void kernel_pack(KmKernel *kernel);
+static void kernel_rows(KmKernel *kernel, const double *values,
+						const int32_t *pick, int n);
+static void kernel_label(KmKernel *kernel, int n, int32_t *label, float *gap);
+static int	kernel_quick(KmKernel *kernel, KernelLevel level,
+						 const double **row, int *place, int n,
+						 int32_t *label, float *gap);
+static void kernel_own(KmKernel *kernel, int n, const int32_t *label,
+					   double *dist2);
+static bool kernel_usable(KmKernel *kernel, KernelLevel level);
+static void kernel_define(KmKernel *kernel, const double *const *row, int n);
+static int	kernel_fill(KmKernel *kernel, const double *const *row, int n);
 static inline void kernel_transpose(const double *a, const double *b, int d,
 									double *tile, int lanes);
 static void kernel_worked(KmKernel *kernel, size_t work);
@@ -111,40 +156,43 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 
 	kernel->team = team;
 	kernel->space = space;
-	kernel->body = kernel_bodies[km_kernel_isas() - 1];
+	kernel->body = kernel_body(km_simd_of(team));
+	kernel->max_k = max_k;
 	kernel->k = 0;
 	kernel->work = 0;
 	kernel->lanes = KM_TILE;
 	while (kernel->lanes > KERNEL_MIN_LANES &&
 		   kernel->lanes * d > KERNEL_TILE_VALUES)
 		kernel->lanes /= 2;
+	kernel->centroids = km_team_alloc(team, max_k * d, sizeof(double));
 	kernel->packed = km_team_alloc(team, groups * d,
 								   KERNEL_GROUP * sizeof(double));
 	kernel->tile = km_team_alloc(team, d * kernel->lanes, sizeof(double));
-	kernel->row = km_team_alloc(team, 2 * d, sizeof(double));
 	kernel->best = km_team_alloc(team, KM_TILE, sizeof(double));
 	kernel->label = km_team_alloc(team, KM_TILE, sizeof(int64_t));
 	kernel->distances = km_team_alloc(team, KERNEL_GROUP * KM_TILE,
 									  sizeof(double));
+	kernel->z = km_space_identity(space) ? NULL :
+		km_team_alloc(team, d * kernel->lanes, sizeof(double));
+	kernel->centre = km_team_alloc(team, d, sizeof(double));
+	kernel->unit = 0;
+	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
+		kernel->score[p] = NULL;
 	return kernel;
 }
 
 void
 km_kernel_set(KmKernel *kernel, const double *centroids, int k)
 {
-	size_t		d = (size_t) kernel->space->d;
-	double	   *packed = kernel->packed;
-
 	kernel->k = k;
-	for (int first = 0; first < k; first += KERNEL_GROUP)
-	{
-		int			group = kernel_group(kernel, first);
-
-		for (size_t t = 0; t < d; t++)
-			for (int c = 0; c < group; c++)
-				*packed++ = first + c < k ? centroids[(first + c) * d + t] : NAN;
-		kernel_worked(kernel, d * group);
-	}
+	memcpy(kernel->centroids, centroids,
+		   (size_t) k * kernel->space->d * sizeof(double));
+	kernel->is_packed = false;
+	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
+		kernel->scored[p] = false;
+	kernel->level = KERNEL_FLOAT;
+	kernel->tried = 0;
+	kernel->failed = 0;
 }
 
 void
@@ -152,13 +200,39 @@ km_kernel_free(KmKernel *kernel)
 {
 	KmTeam	   *team = kernel->team;
 
+	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
+		if (kernel->score[p] != NULL)
+			km_score_free(kernel->score[p]);
+	km_team_release(team, kernel->centre);
+	km_team_release(team, kernel->z);
 	km_team_release(team, kernel->distances);
 	km_team_release(team, kernel->label);
 	km_team_release(team, kernel->best);
-	km_team_release(team, kernel->row);
 	km_team_release(team, kernel->tile);
 	km_team_release(team, kernel->packed);
+	km_team_release(team, kernel->centroids);
 	km_team_release(team, kernel);
+}
+
+double
+km_kernel_unit(KmKernel *kernel)
+{
+	if (kernel->unit == 0)
+		kernel_centre(kernel);
+	return kernel->unit;
+}
+
+void
+km_kernel_label(KmKernel *kernel, const double *values, const int32_t *pick,
+				int n, int32_t *label, float *gap)
+{
+	for (int start = 0; start < n; start += kernel->lanes)
+	{
+		int			m = n - start < kernel->lanes ? n - start : kernel->lanes;
+
+		kernel_rows(kernel, values, pick + start, m);
+		kernel_label(kernel, m, label + start, gap + start);
+	}
 }
 
 void
@@ -166,35 +240,46 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 				 int32_t *label, double *dist2, double *z)
 {
 	int			d = kernel->space->d;
+	float		gap[KM_TILE];
 
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
-		int			rows = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		int			used = kernel_fill(kernel, values + (size_t) start * d, rows,
-									   z != NULL ? z + (size_t) start * d : NULL);
-		const double *packed = kernel->packed;
+		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
 
-		for (int i = 0; i < used; i++)
+		kernel_rows(kernel, values + (size_t) start * d, NULL, n);
+		if (kernel->k > KERNEL_DIRECT_K)
 		{
-			kernel->best[i] = INFINITY;
-			kernel->label[i] = 0;
+			kernel_label(kernel, n, label + start, gap);
+			kernel_own(kernel, n, label + start, dist2 + start);
 		}
-		for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
+		else
 		{
-			int			group = kernel_group(kernel, first);
-			KernelNearest nearest = group == KERNEL_GROUP ?
-				kernel->body->nearest8 : kernel->body->nearest4;
+			kernel_define(kernel, kernel->row, n);
+			for (int i = 0; i < n; i++)
+			{
+				label[start + i] = (int32_t) kernel->label[i];
+				dist2[start + i] = kernel->best[i];
+			}
+		}
+		for (int i = 0; z != NULL && i < n; i++)
+			memcpy(z + (size_t) (start + i) * d, kernel->row[i], d * sizeof(double));
+	}
+}
 
-			nearest(kernel->tile, kernel->lanes, used, d, packed, first,
-					kernel->best, kernel->label);
-			packed += (size_t) d * group;
-			kernel_worked(kernel, (size_t) used * d * group);
-		}
-		for (int i = 0; i < rows; i++)
-		{
-			label[start + i] = (int32_t) kernel->label[i];
-			dist2[start + i] = kernel->best[i];
-		}
+void
+km_kernel_own(KmKernel *kernel, const double *values, int nrows,
+			  const int32_t *label, double *dist2, double *z)
+{
+	int			d = kernel->space->d;
+
+	for (int start = 0; start < nrows; start += kernel->lanes)
+	{
+		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
+
+		kernel_rows(kernel, values + (size_t) start * d, NULL, n);
+		kernel_own(kernel, n, label + start, dist2 + start);
+		for (int i = 0; z != NULL && i < n; i++)
+			memcpy(z + (size_t) (start + i) * d, kernel->row[i], d * sizeof(double));
 	}
 }
 
@@ -204,12 +289,15 @@ km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 	int			d = kernel->space->d;
 	size_t		k = (size_t) kernel->k;
 
+	kernel_pack(kernel);
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			rows = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		int			used = kernel_fill(kernel, values + (size_t) start * d, rows, NULL);
 		const double *packed = kernel->packed;
+		int			used;
 
+		kernel_rows(kernel, values + (size_t) start * d, NULL, rows);
+		used = kernel_fill(kernel, kernel->row, rows);
 		for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
 		{
 			int			group = kernel_group(kernel, first);
@@ -229,65 +317,267 @@ km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 	}
 }
 
-int
-km_kernel_isas(void)
+static const KernelBody *
+kernel_body(KmSimd simd)
 {
+	switch (simd)
+	{
 #if defined(__x86_64__)
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("avx512vl"))
-		return 3;
-	if (__builtin_cpu_supports("avx2"))
-		return 2;
+		case KM_SIMD_AVX512:
+			return &kernel_body_avx512;
+		case KM_SIMD_AVX2:
+			return &kernel_body_avx2;
 #endif
-	return 1;
+		default:
+			return &kernel_body_generic;
+	}
 }
 
-void
-km_kernel_use(KmKernel *kernel, int isa)
+/* ---- Labels ---- */
+
+/* where the tile's rows are: those picked, or the first n */
+static void
+kernel_rows(KmKernel *kernel, const double *values, const int32_t *pick, int n)
 {
-	kernel->body = kernel_bodies[isa];
+	size_t		d = (size_t) kernel->space->d;
+
+	for (int i = 0; i < n; i++)
+	{
+		const double *row = values + (pick != NULL ? (size_t) pick[i] : (size_t) i) * d;
+
+		kernel->row[i] = row;
+		if (kernel->z != NULL)
+		{
+			/* the length is not 0: such rows are not accepted */
+			kernel->row[i] = kernel->z + i * d;
+			km_space_row(kernel->space, row, kernel->z + i * d);
+		}
+	}
+	kernel_worked(kernel, n * d);
+}
+
+/* quickly where that is proof enough, and the rest by definition */
+static void
+kernel_label(KmKernel *kernel, int n, int32_t *label, float *gap)
+{
+	const double *row[KM_TILE];
+	int			place[KM_TILE];
+
+	for (int i = 0; i < n; i++)
+	{
+		row[i] = kernel->row[i];
+		place[i] = i;
+	}
+	for (KernelLevel level = kernel->level; level < KERNEL_DEFINITION && n > 0; level++)
+		if (kernel_usable(kernel, level))
+			n = kernel_quick(kernel, level, row, place, n, label, gap);
+	if (n > 0)
+		kernel_define(kernel, row, n);
+	for (int i = 0; i < n; i++)
+	{
+		label[place[i]] = (int32_t) kernel->label[i];
+		gap[place[i]] = 0;
+	}
 }
 
 /*
- * Bring rows into the space and into the tile.  Returns the number of lanes
- * in use, a multiple of the widest vector; those without a row hold zeros.
+ * Decide what can be decided on this level.  Returns how many rows are left,
+ * at the front of row and place.
+ *
+ * Where a level leaves many rows undecided (float: values that need more
+ * digits; double: ties), the next tiles start with the one after it.
  */
 static int
-kernel_fill(KmKernel *kernel, const double *values, int nrows, double *z)
+kernel_quick(KmKernel *kernel, KernelLevel level, const double **row, int *place,
+			 int n, int32_t *label, float *gap)
 {
-	const KmSpace *space = kernel->space;
-	int			d = space->d;
-	int			lanes = kernel->lanes;
-	int			used = (nrows + KERNEL_MIN_LANES - 1) /
-		KERNEL_MIN_LANES * KERNEL_MIN_LANES;
-	bool		identity = km_space_identity(space);
+	int32_t		nearest[KM_TILE];
+	float		promise[KM_TILE];
+	int			left = 0;
 
-	for (int i = 0; i < nrows; i += 2)
+	km_score_rows(kernel->score[level], row, n, nearest, promise);
+	for (int i = 0; i < n; i++)
 	{
-		const double *row[2];
-
-		/* an odd last row goes twice */
-		for (int r = 0; r < 2; r++)
+		if (promise[i] > 0)
 		{
-			int			from = i + r < nrows ? i + r : i;
-
-			row[r] = values + (size_t) from * d;
-			if (!identity)
-			{
-				/* the length is not 0: such rows are not accepted */
-				km_space_row(space, row[r], kernel->row + (size_t) r * d);
-				row[r] = kernel->row + (size_t) r * d;
-			}
-			if (z != NULL)
-				memcpy(z + (size_t) from * d, row[r], d * sizeof(double));
+			label[place[i]] = nearest[i];
+			gap[place[i]] = promise[i];
+			continue;
 		}
-		kernel_transpose(row[0], row[1], d, kernel->tile + i, lanes);
+		row[left] = row[i];
+		place[left++] = place[i];
 	}
+	if (level == kernel->level)
+	{
+		kernel->tried += n;
+		kernel->failed += left;
+		if (kernel->tried >= KERNEL_TRIAL_ROWS)
+		{
+			if (kernel->failed > kernel->tried / KERNEL_MOST_FAILED)
+				kernel->level++;
+			kernel->tried = 0;
+			kernel->failed = 0;
+		}
+	}
+	return left;
+}
+
+/* make a level ready for the centroids */
+static bool
+kernel_usable(KmKernel *kernel, KernelLevel level)
+{
+	KmScorePrecision precision = (KmScorePrecision) level;
+
+	if (!kernel->scored[precision])
+	{
+		bool		usable;
+
+		if (kernel->score[precision] == NULL)
+			kernel->score[precision] = km_score_create(kernel->team, precision,
+													   kernel->space->d,
+													   kernel->max_k, kernel->lanes);
+		kernel_centre(kernel);
+		usable = kernel->unit >= KERNEL_LEAST_UNIT && kernel->unit <= KERNEL_MOST_UNIT &&
+			km_score_set(kernel->score[precision], kernel->centroids, kernel->k,
+						 kernel->centre, kernel->unit);
+		kernel->scored[precision] = true;
+		kernel->fits[precision] = usable;
+	}
+	return kernel->fits[precision];
+}
+
+/*
+ * The mean of the centroids, for a centre, and with the first centroids the
+ * unit: one over the power of two that covers their distances from it.  (The
+ * gaps of later passes are compared with those of earlier ones, so the unit
+ * stays.)
+ */
+static void
+kernel_centre(KmKernel *kernel)
+{
+	int			d = kernel->space->d;
+	double	   *centre = kernel->centre;
+	double		most = 0;
+
 	for (int t = 0; t < d; t++)
-		for (int i = nrows; i < used; i++)
+		centre[t] = 0;
+	for (int j = 0; j < kernel->k; j++)
+		for (int t = 0; t < d; t++)
+			centre[t] += kernel->centroids[(size_t) j * d + t];
+	for (int t = 0; t < d; t++)
+		centre[t] /= kernel->k;
+	if (kernel->unit != 0)
+		return;
+	for (int j = 0; j < kernel->k; j++)
+	{
+		double		dist2 = km_kernel_dist2(kernel->centroids + (size_t) j * d, centre, d);
+
+		most = dist2 > most ? dist2 : most;
+	}
+	kernel->unit = km_bits_pow2(-km_bits_cover(sqrt(most)));
+}
+
+/* the nearest centroids by definition, into best and label */
+static void
+kernel_define(KmKernel *kernel, const double *const *row, int n)
+{
+	int			d = kernel->space->d;
+	const double *packed = kernel->packed;
+	int			used = kernel_fill(kernel, row, n);
+
+	kernel_pack(kernel);
+	for (int i = 0; i < used; i++)
+	{
+		kernel->best[i] = INFINITY;
+		kernel->label[i] = 0;
+	}
+	for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
+	{
+		int			group = kernel_group(kernel, first);
+		KernelNearest nearest = group == KERNEL_GROUP ?
+			kernel->body->nearest8 : kernel->body->nearest4;
+
+		nearest(kernel->tile, kernel->lanes, used, d, packed, first,
+				kernel->best, kernel->label);
+		packed += (size_t) d * group;
+		kernel_worked(kernel, (size_t) used * d * group);
+	}
+}
+
+/*
+ * The rows' squared distances to given centroids.  Four at a time: each sum
+ * has to wait for its own additions only.
+ */
+static void
+kernel_own(KmKernel *kernel, int n, const int32_t *label, double *dist2)
+{
+	int			d = kernel->space->d;
+
+	for (int i = 0; i < n; i += 4)
+	{
+		const double *z[4];
+		const double *c[4];
+		double		sum[4] = {0, 0, 0, 0};
+
+		for (int r = 0; r < 4; r++)
+		{
+			int			from = i + r < n ? i + r : n - 1;
+
+			z[r] = kernel->row[from];
+			c[r] = kernel->centroids + (size_t) label[from] * d;
+		}
+		for (int t = 0; t < d; t++)
+			for (int r = 0; r < 4; r++)
+				sum[r] += (z[r][t] - c[r][t]) * (z[r][t] - c[r][t]);
+		for (int r = 0; r < 4 && i + r < n; r++)
+			dist2[i + r] = sum[r];
+	}
+	kernel_worked(kernel, (size_t) n * d);
+}
+
+/* ---- Tiles of the definition ---- */
+
+static void
+kernel_pack(KmKernel *kernel)
+{
+	size_t		d = (size_t) kernel->space->d;
+	int			k = kernel->k;
+	double	   *packed = kernel->packed;
+
+	if (kernel->is_packed)
+		return;
+	for (int first = 0; first < k; first += KERNEL_GROUP)
+	{
+		int			group = kernel_group(kernel, first);
+
+		for (size_t t = 0; t < d; t++)
+			for (int c = 0; c < group; c++)
+				*packed++ = first + c < k ?
+					kernel->centroids[(first + c) * d + t] : NAN;
+		kernel_worked(kernel, d * group);
+	}
+	kernel->is_packed = true;
+}
+
+/*
+ * Rows into the tile.  Returns the number of lanes in use, a multiple of the
+ * widest vector; those without a row hold zeros.
+ */
+static int
+kernel_fill(KmKernel *kernel, const double *const *row, int n)
+{
+	int			d = kernel->space->d;
+	int			lanes = kernel->lanes;
+	int			used = (n + KERNEL_STEP - 1) / KERNEL_STEP * KERNEL_STEP;
+
+	/* an odd last row goes twice */
+	for (int i = 0; i < n; i += 2)
+		kernel_transpose(row[i], row[i + 1 < n ? i + 1 : i], d,
+						 kernel->tile + i, lanes);
+	for (int t = 0; t < d; t++)
+		for (int i = n; i < used; i++)
 			kernel->tile[(size_t) t * lanes + i] = 0;
-	kernel_worked(kernel, (size_t) nrows * d);
+	kernel_worked(kernel, (size_t) n * d);
 	return used;
 }
 

@@ -40,6 +40,22 @@ extern void km_kernel_set(KmKernel *kernel, const double *centroids, int k);
 extern void km_kernel_free(KmKernel *kernel);
 
 /*
+ * For each of n <= KM_TILE rows picked by their places among raw values:
+ * label[i], and gap[i].  A positive gap says that all other centroids are
+ * farther: with d_j the true distance to centroid j, times km_kernel_unit(),
+ *
+ *		d_label (1 + 2^-51 (d + 8)) + gap <= d_j	for every other j
+ *
+ * which is enough for the definition to choose the label.
+ */
+extern void km_kernel_label(KmKernel *kernel, const double *values,
+							const int32_t *pick, int n, int32_t *label,
+							float *gap);
+
+/* the unit of gaps, a power of two, which stays from the first centroids on */
+extern double km_kernel_unit(KmKernel *kernel);
+
+/*
  * For each of nrows <= KM_TILE raw rows: label[i], and dist2[i], the squared
  * distance to it.  z, if not NULL, receives the rows in the space, row-major
  * (nrows x d).
@@ -48,16 +64,16 @@ extern void km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 							 int32_t *label, double *dist2, double *z);
 
 /*
+ * The same with labels given: dist2[i] is the squared distance to the centroid
+ * label[i].
+ */
+extern void km_kernel_own(KmKernel *kernel, const double *values, int nrows,
+						  const int32_t *label, double *dist2, double *z);
+
+/*
  * The same rows' squared distances to every centroid: all[i * k + j].
  */
 extern void km_kernel_all(KmKernel *kernel, const double *values, int nrows,
 						  double *all);
-
-/*
- * For tests and measurements: how many instruction sets this CPU offers, and
- * the use of one of them, 0 being the plain one, instead of the last.
- */
-extern int	km_kernel_isas(void);
-extern void km_kernel_use(KmKernel *kernel, int isa);
 
 #endif							/* KM_KERNEL_H */

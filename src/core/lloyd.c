@@ -10,6 +10,18 @@
  * or by which participant.  Each participant keeps the sums of its own rows;
  * only means are computed together.
  *
+ * In the same way most rows are not even looked at: bounds.c knows which can
+ * have changed their cluster, and only those are labelled, packed into dense
+ * tiles.  (Without pruning all are.)  The labels are the same.
+ *
+ * So a pass does not know the distances of all rows.  Its inertia follows from
+ * the means: with Q the sum of w |z - m|^2 over all rows, m their mean,
+ *
+ *		inertia = Q - sum over j of W_j (|mean_j - m|^2 - |mean_j - c_j|^2)
+ *
+ * which costs nothing and errs by some 2^-50 of Q.  Where that is not small
+ * beside the inertia, and at the end of a run, the distances are summed.
+ *
  * The run ends
  *	- when no label changed in a pass (strict convergence): then the centroids
  *	  are the means of exactly these labels, and these labels belong to them;
@@ -31,8 +43,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/bounds.h"
 #include "core/kernel.h"
 #include "core/sort.h"
+
+#define LLOYD_LEAST_SHARE 0x1p-10	/* of Q: less inertia is summed */
+#define LLOYD_WINDOW	4096	/* rows that are checked before any is labelled */
 
 typedef struct Lloyd
 {
@@ -43,11 +59,13 @@ typedef struct Lloyd
 	int			k;
 	int			d;
 	KmKernel   *kernel;
+	KmBounds   *bounds;			/* NULL: no pruning, or no pass so far */
 	KmSums	   *sums;			/* of this participant's rows, by label */
 	double	   *centroids;		/* k x d, the caller's */
 	double	   *mean;			/* k x d */
 	double	   *weight;			/* k */
 	double	   *z;				/* KM_TILE x d, rows in the space */
+	int32_t    *pick;			/* LLOYD_WINDOW */
 } Lloyd;
 
 /*
@@ -65,9 +83,13 @@ typedef struct LloydFar
 } LloydFar;
 
 static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
-static void lloyd_label_rows(Lloyd *l, bool first, KmChunk *chunk, int64_t start,
-							 int n, int64_t *reassigned, KmExact *inertia);
-static double lloyd_update(Lloyd *l, bool *relocated);
+static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
+								  int64_t start, int n);
+static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
+						   int to);
+static double lloyd_inertia(Lloyd *l);
+static double lloyd_inertia_of_means(const Lloyd *l);
+static double lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated);
 static void lloyd_finish(Lloyd *l, KmIteration *iteration);
 static int	lloyd_empty(const Lloyd *l, int *empty);
 static LloydFar *lloyd_farthest(Lloyd *l, int wanted);
@@ -85,7 +107,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	Lloyd		l;
 	KmIteration iteration;
 	KmLloydResult result = {0, false, 0};
-	bool		strict = false;
+	bool		strict;
 
 	l.team = team;
 	l.rows = rows;
@@ -99,20 +121,23 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.mean = km_team_alloc(team, (size_t) k * rows->d, sizeof(double));
 	l.weight = km_team_alloc(team, k, sizeof(double));
 	l.z = km_team_alloc(team, (size_t) KM_TILE * rows->d, sizeof(double));
+	l.pick = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
+	l.bounds = NULL;
 
 	iteration.run = params->run;
 	for (iteration.iteration = 1;; iteration.iteration++)
 	{
 		bool		relocated;
 
-		km_kernel_set(l.kernel, centroids, k);
 		lloyd_label(&l, iteration.iteration == 1, &iteration);
-		iteration.shift = lloyd_update(&l, &relocated);
+		iteration.shift = lloyd_update(&l, &iteration, &relocated);
+		strict = iteration.reassigned == 0 && !relocated;
+		if (strict)
+			iteration.inertia = lloyd_inertia(&l);
 		if (params->report != NULL)
 			params->report(params->arg, &iteration);
-		if (iteration.reassigned == 0 && !relocated)
+		if (strict)
 		{
-			strict = true;
 			result.converged = true;
 			break;
 		}
@@ -129,6 +154,9 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	result.n_iter = iteration.iteration;
 	result.inertia = iteration.inertia;
 
+	if (l.bounds != NULL)
+		km_bounds_free(l.bounds);
+	km_team_release(team, l.pick);
 	km_team_release(team, l.z);
 	km_team_release(team, l.weight);
 	km_team_release(team, l.mean);
@@ -137,12 +165,88 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	return result;
 }
 
-/* labels for the kernel's centroids, and the sums that go with them */
+/* labels for the centroids, and the sums that go with them */
 static void
 lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 {
-	KmExact		inertia;
 	int64_t		reassigned = 0;
+
+	km_kernel_set(l->kernel, l->centroids, l->k);
+	if (l->bounds != NULL)
+		km_bounds_move(l->bounds, l->centroids, km_kernel_unit(l->kernel));
+	else if (l->team->pruning != KM_PRUNING_OFF)
+		l->bounds = km_bounds_create(l->team, l->centroids, l->k, l->d);
+	for (int c = 0; c < l->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(l->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += LLOYD_WINDOW)
+			reassigned += lloyd_label_window(l, first, chunk, start,
+											 km_chunk_batch(chunk, start, LLOYD_WINDOW));
+		km_team_check(l->team);
+	}
+	km_team_add(l->team, &reassigned, 1);
+	iteration->reassigned = reassigned;
+}
+
+/* returns how many rows changed their label */
+static int64_t
+lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
+{
+	const double *values = chunk->values + start * l->d;
+	int64_t		reassigned = 0;
+
+	if (l->bounds != NULL && !first)
+		n = km_bounds_failing(l->bounds, chunk, start, n, l->pick);
+	else
+		for (int i = 0; i < n; i++)
+			l->pick[i] = i;
+	for (int tile = 0; tile < n; tile += KM_TILE)
+	{
+		const int32_t *pick = l->pick + tile;
+		int			m = n - tile < KM_TILE ? n - tile : KM_TILE;
+		int32_t		nearest[KM_TILE];
+		float		gap[KM_TILE];
+
+		km_kernel_label(l->kernel, values, pick, m, nearest, gap);
+		for (int i = 0; i < m; i++)
+		{
+			int64_t		row = start + pick[i];
+
+			if (l->bounds != NULL)
+				chunk->bound[row] = km_bounds_of(l->bounds, nearest[i], gap[i]);
+			if (!first && chunk->label[row] == nearest[i])
+				continue;
+			lloyd_move_row(l, chunk, row, first ? -1 : chunk->label[row], nearest[i]);
+			chunk->label[row] = nearest[i];
+			reassigned++;
+		}
+	}
+	return reassigned;
+}
+
+/* from one cluster's sums (-1: none) to another's */
+static void
+lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from, int to)
+{
+	const double *z = chunk->values + i * l->d;
+	double		w = chunk->weight != NULL ? chunk->weight[i] : 1;
+
+	if (!km_space_identity(l->space))
+	{
+		km_space_row(l->space, z, l->z);
+		z = l->z;
+	}
+	if (from >= 0)
+		km_sums_add(l->sums, from, z, w, -1);
+	km_sums_add(l->sums, to, z, w, 1);
+}
+
+/* of the labels and the kernel's centroids, from all distances */
+static double
+lloyd_inertia(Lloyd *l)
+{
+	KmExact		inertia;
 
 	km_exact_init(&inertia);
 	for (int c = 0; c < l->rows->nchunks; c++)
@@ -150,64 +254,62 @@ lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 		KmChunk    *chunk = km_rows_get(l->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
-			lloyd_label_rows(l, first, chunk, start,
-							 km_chunk_batch(chunk, start, KM_TILE),
-							 &reassigned, &inertia);
+		{
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
+			double		dist2[KM_TILE];
+
+			km_kernel_own(l->kernel, chunk->values + start * l->d, n,
+						  chunk->label + start, dist2, NULL);
+			if (chunk->weight == NULL)
+				km_exact_add_many(&inertia, dist2, n);
+			else
+				for (int i = 0; i < n; i++)
+					km_exact_add_product(&inertia, chunk->weight[start + i], dist2[i]);
+		}
 	}
-	km_team_add(l->team, &reassigned, 1);
 	km_exact_reduce(l->team, &inertia, 1);
-	iteration->reassigned = reassigned;
-	iteration->inertia = km_exact_value(&inertia);
+	return km_exact_value(&inertia);
 }
 
-static void
-lloyd_label_rows(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
-				 int64_t *reassigned, KmExact *inertia)
+/*
+ * The same from the means of the labels.  The head of the file has the formula;
+ * every number in it is the same in any order of rows.
+ */
+static double
+lloyd_inertia_of_means(const Lloyd *l)
 {
-	const double *values = chunk->values + start * l->d;
-	const double *weight = chunk->weight != NULL ? chunk->weight + start : NULL;
-	const double *z = values;
-	int32_t    *label = chunk->label + start;
-	int32_t		nearest[KM_TILE];
-	double		dist2[KM_TILE];
+	double		explained = 0;
 
-	if (km_space_identity(l->space))
-		km_kernel_assign(l->kernel, values, n, nearest, dist2, NULL);
-	else
+	for (int j = 0; j < l->k; j++)
 	{
-		km_kernel_assign(l->kernel, values, n, nearest, dist2, l->z);
-		z = l->z;
-	}
-	if (weight == NULL)
-		km_exact_add_many(inertia, dist2, n);
-	for (int i = 0; i < n; i++)
-	{
-		double		w = weight != NULL ? weight[i] : 1;
+		const double *mean = l->mean + (size_t) j * l->d;
 
-		if (weight != NULL)
-			km_exact_add_product(inertia, w, dist2[i]);
-		if (!first && label[i] == nearest[i])
-			continue;
-		if (!first)
-			km_sums_add(l->sums, label[i], z + (size_t) i * l->d, w, -1);
-		km_sums_add(l->sums, nearest[i], z + (size_t) i * l->d, w, 1);
-		label[i] = nearest[i];
-		(*reassigned)++;
+		if (l->weight[j] > 0)
+			explained += l->weight[j] *
+				(km_kernel_dist2(mean, l->params->mean, l->d) -
+				 km_kernel_dist2(mean, l->centroids + (size_t) j * l->d, l->d));
 	}
+	return l->params->total_ss - explained;
 }
 
 /*
  * Move the centroids to the means, empty clusters to far rows.  Returns the
- * sum of the squared movements.
+ * sum of the squared movements; the inertia is that before.
  */
 static double
-lloyd_update(Lloyd *l, bool *relocated)
+lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated)
 {
 	double		shift = 0;
 	int			nempty;
 
 	*relocated = false;
 	km_sums_means(l->sums, l->mean, l->weight);
+	if (l->params->report != NULL)
+	{
+		iteration->inertia = lloyd_inertia_of_means(l);
+		if (!(iteration->inertia > l->params->total_ss * LLOYD_LEAST_SHARE))
+			iteration->inertia = lloyd_inertia(l);
+	}
 	nempty = lloyd_empty(l, NULL);
 	if (nempty > 0)
 	{
@@ -255,7 +357,6 @@ lloyd_finish(Lloyd *l, KmIteration *iteration)
 		int			nempty;
 
 		moved = false;
-		km_kernel_set(l->kernel, l->centroids, l->k);
 		lloyd_label(l, false, iteration);
 		iteration->reassigned = reassigned;
 		km_sums_means(l->sums, l->mean, l->weight);
@@ -273,6 +374,7 @@ lloyd_finish(Lloyd *l, KmIteration *iteration)
 		}
 	}
 	km_team_release(l->team, empty);
+	iteration->inertia = lloyd_inertia(l);
 	if (l->params->report != NULL)
 		l->params->report(l->params->arg, iteration);
 }
@@ -329,11 +431,11 @@ lloyd_farthest(Lloyd *l, int wanted)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
-			int32_t		label[KM_TILE];
+			const int32_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
-			km_kernel_assign(l->kernel, chunk->values + start * l->d, n, label,
-							 dist2, l->z);
+			km_kernel_own(l->kernel, chunk->values + start * l->d, n, label,
+						  dist2, l->z);
 			for (int i = 0; i < n; i++)
 				if ((chunk->weight == NULL || chunk->weight[start + i] > 0) &&
 					!km_space_same_place(l->space, dist2[i]))
@@ -371,11 +473,11 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
-			int32_t		label[KM_TILE];
+			const int32_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
-			km_kernel_assign(l->kernel, chunk->values + start * l->d, n, label,
-							 dist2, l->z);
+			km_kernel_own(l->kernel, chunk->values + start * l->d, n, label,
+						  dist2, l->z);
 			for (int i = 0; i < n; i++)
 			{
 				const double *z = l->z + (size_t) i * l->d;

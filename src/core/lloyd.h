@@ -27,12 +27,19 @@ typedef struct KmLloydParams
 	double		threshold;		/* stop when shift <= threshold */
 
 	/*
-	 * Called after each pass.  If the run ends by the threshold or by max_iter,
+	 * Called after each pass, if not NULL.  If the run ends by the threshold or by max_iter,
 	 * labels are computed once more for the final centroids, and the last
 	 * report is repeated (same iteration) with that inertia.
 	 */
 	void		(*report) (void *arg, const KmIteration *iteration);
 	void	   *arg;
+
+	/*
+	 * For the reports.  Of all rows in the space: their weighted mean (d), and
+	 * the weighted sum of their squared distances to it.
+	 */
+	const double *mean;
+	double		total_ss;
 } KmLloydParams;
 
 typedef struct KmLloydResult

@@ -49,6 +49,8 @@ typedef struct KmDriver
 	int			d;
 	KmGrid	   *grid;
 	double		threshold;		/* tol, as a sum of squared shifts */
+	double	   *mean;			/* d: of the rows in the space */
+	double		spread;			/* their squared distances to it */
 	KmFit	   *fit;
 	int64		max_iterations; /* room in fit->iterations */
 	instr_time	last_report;
@@ -71,10 +73,13 @@ km_driver_measure(KmDriver *driver)
 
 	for (int t = 0; t < driver->d; t++)
 	{
-		variance += stats->variance[t];
+		variance += stats->stddev[t] * stats->stddev[t];
 		length2 += stats->mean[t] * stats->mean[t];
 	}
 	driver->threshold = driver->params->tol * (variance / driver->d);
+	driver->mean = palloc(driver->d * sizeof(double));
+	memcpy(driver->mean, stats->mean, driver->d * sizeof(double));
+	driver->spread = stats->total_weight * variance;
 
 	/*
 	 * Rows of length 1 around a centroid of length 1: |z - c|^2 = 2 - 2 z.c,
@@ -206,7 +211,9 @@ km_driver_run(KmDriver *driver, KmInit init, int run, KmBestRun *best,
 		.max_iter = params->max_iter,
 		.threshold = driver->threshold,
 		.report = km_driver_report,
-		.arg = driver
+		.arg = driver,
+		.mean = driver->mean,
+		.total_ss = driver->spread
 	};
 	KmLloydResult result;
 	int			k = params->k;

@@ -293,6 +293,7 @@ rows_create(const double *values, const double *weight, int64_t n, int d,
 		memcpy(rows->weight, weight, n * sizeof(double));
 	}
 	rows->label = malloc(n * sizeof(int32_t) + 1);
+	rows->bound = malloc(n * sizeof(float) + 1);
 	rows->dist2 = malloc(n * sizeof(double) + 1);
 	rows->bucket = malloc(n * sizeof(uint16_t) + 1);
 	for (int64_t i = 0; i < n; i++)
@@ -306,6 +307,7 @@ rows_create(const double *values, const double *weight, int64_t n, int d,
 				.values = rows->values + start * d,
 				.weight = weight != NULL ? rows->weight + start : NULL,
 				.label = rows->label + start,
+				.bound = rows->bound + start,
 				.dist2 = rows->dist2 + start,
 				.bucket = rows->bucket + start
 		};
@@ -320,6 +322,7 @@ rows_free(TestRows *rows)
 	free(rows->values);
 	free(rows->weight);
 	free(rows->label);
+	free(rows->bound);
 	free(rows->dist2);
 	free(rows->bucket);
 	free(rows);

@@ -41,6 +41,7 @@ typedef struct TestRows
 	double	   *values;
 	double	   *weight;
 	int32_t    *label;
+	float	   *bound;
 	double	   *dist2;
 	uint16_t   *bucket;
 } TestRows;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/kernel.h"
+#include "core/simd.h"
 
 /* coarse numbers make many exact ties */
 static void
@@ -20,7 +21,7 @@ fill(double *x, size_t n, uint64_t seed, bool coarse)
 
 /* returns whether labels, distances, z and all are as defined */
 static bool
-compare(const KmSpace *space, int k, int nrows, bool coarse, int isa)
+compare(const KmSpace *space, int k, int nrows, bool coarse)
 {
 	KmTeam	   *team = solo_team();
 	int			d = space->d;
@@ -41,7 +42,6 @@ compare(const KmSpace *space, int k, int nrows, bool coarse, int isa)
 	if (k > 2)
 		memcpy(centroids + (size_t) (k - 1) * d, centroids + (size_t) (k / 2) * d,
 			   d * sizeof(double));
-	km_kernel_use(kernel, isa);
 	km_kernel_set(kernel, centroids, k);
 	km_kernel_assign(kernel, values, nrows, label, dist2, z);
 	km_kernel_all(kernel, values, nrows, all);
@@ -75,7 +75,7 @@ compare(const KmSpace *space, int k, int nrows, bool coarse, int isa)
 }
 
 static void
-test_against_definition(int isa)
+test_against_definition(KmSimd simd)
 {
 	static const int large_d[] = {100, 700, 2048, 2049, 5000, 16000};
 	static const int rows[] = {64, 1, 7, 8, 9, 63};
@@ -88,41 +88,41 @@ test_against_definition(int isa)
 			KmSpace		space = {d, NULL, NULL, false};
 
 			turn++;
-			good = good && compare(&space, k, rows[turn % 6], turn % 5 < 2, isa);
+			good = good && compare(&space, k, rows[turn % 6], turn % 5 < 2);
 		}
-	ok(good, "instruction set %d: the definition for d and k in 1 .. 40", isa);
+	ok(good, "instruction set %d: the definition for d and k in 1 .. 40", simd);
 
 	good = true;
 	for (size_t i = 0; i < sizeof(large_d) / sizeof(large_d[0]); i++)
 	{
 		KmSpace		space = {large_d[i], NULL, NULL, false};
 
-		good = good && compare(&space, 11, rows[i % 6], false, isa);
-		good = good && compare(&space, 3, 64, true, isa);
+		good = good && compare(&space, 11, rows[i % 6], false);
+		good = good && compare(&space, 3, 64, true);
 	}
-	ok(good, "instruction set %d: the definition for large d", isa);
+	ok(good, "instruction set %d: the definition for large d", simd);
 
 	{
 		KmSpace		space = {3, NULL, NULL, false};
 
-		ok(compare(&space, 300, 64, true, isa) &&
-		   compare(&space, 65535, 10, true, isa),
-		   "instruction set %d: the definition for large k", isa);
+		ok(compare(&space, 300, 64, true) &&
+		   compare(&space, 65535, 10, true),
+		   "instruction set %d: the definition for large k", simd);
 	}
 	{
 		double		shift[5] = {1000, 2, 0, -3, 1e-3};
 		double		scale[5] = {3, 0.1, 7, 1e3, 1};
 		KmSpace		space = {5, shift, scale, false};
 
-		good = compare(&space, 9, 63, false, isa);
+		good = compare(&space, 9, 63, false);
 		space.unit = true;
-		good = good && compare(&space, 9, 63, false, isa);
-		ok(good, "instruction set %d: the definition in a scaled space", isa);
+		good = good && compare(&space, 9, 63, false);
+		ok(good, "instruction set %d: the definition in a scaled space", simd);
 	}
 }
 
 static void
-test_ties(int isa)
+test_ties(KmSimd simd)
 {
 	KmTeam	   *team = solo_team();
 	KmSpace		space = {2, NULL, NULL, false};
@@ -133,7 +133,6 @@ test_ties(int isa)
 	int32_t		label[KM_TILE];
 	bool		good = true;
 
-	km_kernel_use(kernel, isa);
 	for (int k = 1; k <= 20; k++)
 	{
 		/* all on a circle around the rows, the first of them twice */
@@ -148,7 +147,7 @@ test_ties(int isa)
 		for (int i = 0; i < KM_TILE; i++)
 			good = good && label[i] == 0 && dist2[i] == 25;
 	}
-	ok(good, "instruction set %d: ties go to the lowest index", isa);
+	ok(good, "instruction set %d: ties go to the lowest index", simd);
 	km_kernel_free(kernel);
 }
 
@@ -179,10 +178,13 @@ test_checks(void)
 void
 test_kernel(void)
 {
-	for (int isa = 0; isa < km_kernel_isas(); isa++)
-	{
-		test_against_definition(isa);
-		test_ties(isa);
-	}
+	for (KmSimd simd = KM_SIMD_GENERIC; simd <= KM_SIMD_AVX512; simd++)
+		if (km_simd_available(simd))
+		{
+			solo_team()->simd = simd;
+			test_against_definition(simd);
+			test_ties(simd);
+		}
+	solo_team()->simd = KM_SIMD_AUTO;
 	test_checks();
 }

@@ -36,10 +36,13 @@ run_team(KmTeam *team, TestRows *rows, const KmSpace *space, int max_iter,
 	KmStats    *stats = km_stats(team, &rows->rows, space);
 	KmGrid	   *grid = km_grid_create(team, space->d, stats->largest, stats->smallest);
 	KmLloydParams params = {
-		.run = 1,.max_iter = max_iter,.threshold = threshold,.report = record,.arg = trace
+		.run = 1,.max_iter = max_iter,.threshold = threshold,.mean = stats->mean,
+			.report = record,.arg = trace
 	};
 	KmLloydResult result;
 
+	for (int t = 0; t < space->d; t++)
+		params.total_ss += stats->total_weight * stats->stddev[t] * stats->stddev[t];
 	trace->n = 0;
 	result = km_lloyd(team, &rows->rows, space, grid, &params, centroids, k);
 	km_grid_free(team, grid);

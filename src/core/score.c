@@ -1,0 +1,327 @@
+/*
+ * score.c
+ *		The quick search for the nearest centroid: fused multiply-adds in one
+ *		precision, with a proof for each row that it is right, or none.
+ *
+ * With x = (row - centre) * unit and c = (centroid - centre) * unit,
+ *
+ *		|x - c|^2 / unit^2 = |x|^2 + 2 s,	s = |c|^2 / 2 - x.c
+ *
+ * so the nearest centroid has the least score s, and a score takes one fused
+ * multiply-add per feature.  Expanded like that, far from the origin all would
+ * be lost to cancellation: the centre, which lies among the centroids, sees to
+ * it that x and c are not much larger than their differences.  The unit brings
+ * them near 1, so that nothing overflows in float.
+ *
+ * The lemma.  Let u be half the precision's epsilon, h = |c|^2 / 2 and
+ * e = (d + 8) u.  Taking away the centre and rounding to the precision change
+ * a value by u (1 + 2^-28) of itself, rounding h changes it by u of itself, and
+ * a chain of d (fused or separate) multiply-adds errs by no more than
+ * (d + 1) u (1 + e) times the sum of the magnitudes.  By Cauchy's inequality
+ * and that of the means that sum is at most
+ *
+ *		h + |x| |c|  <=  h + |x|^2 / 2 + h
+ *
+ * Hence |computed s - s| <= e (|x|^2 / 2 + 2 h), with 3 u to spare.  One part
+ * is the same for all centroids.  The other is taken off beforehand: chains
+ * start from h (1 - 2 e), and yield a t with
+ *
+ *		t - e |x|^2 / 2  <=  s  <=  t + e |x|^2 / 2 + 4 e h
+ *
+ * Let a be the centroid of the least t, t2 the second least t, and N the
+ * computed |x|^2, which errs by less than e N.  Then
+ *
+ *		|x - c_a|^2				<=  hi = N (1 + 3 e) + 2 t_a + 9 e h_a + tiny
+ *		|x - c|^2, c not c_a	>=  lo = N (1 - 3 e) + 2 t2 - tiny
+ *
+ * where the 3 and 9 (for 2 and 8) pay for the rounding of hi and lo, and tiny
+ * for what underflows.  The definition's own sums err by less than
+ * (d + 3) 2^-53 of themselves, and by what underflows there, so the centroid
+ * that it chooses is a as well if
+ *
+ *		gap = sqrt(lo) - sqrt(hi) * (1 + 8 u + (d + 8) 2^-51) > 0
+ *
+ * (8 u for the roots; lo is taken less 8 u of itself for the same reason.)
+ * Everything that is too large, or lost, turns up as an infinity or NaN in N,
+ * and makes the gap a NaN, which is not > 0: so comparisons below are written
+ * that way round, and no minimum or maximum touches a NaN that matters.
+ * Padding has t = Infinity; alone it makes the gap infinite, which is right.
+ *
+ * What underflows: with |c|^2 <= 2^100 and a finite |x|^2 < 2^128 (SCORE_MOST
+ * and float's range), values lost under 2^-149 change a score by less than
+ * 2^-70.  In double the same holds with room; there what the definition loses
+ * is larger: d 2^-1074 / unit^2, which a unit <= 2^400 keeps under 2^-250.
+ *
+ * Rows are transposed into a tile, lane = row, as in kernel.c, in the score's
+ * precision and with the centre taken off.  Centroids are packed in groups of
+ * SCORE_GROUP, or as many as remain: first their h (1 - 2 e), then feature by
+ * feature their -c.  Up to SCORE_LOW_D features a group is one centroid, and
+ * the rows stay in registers while all centroids pass.
+ *
+ * The loops are in score_body.h, instantiated per instruction set and
+ * precision.
+ */
+#include "core/score.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "core/simd.h"
+
+#define SCORE_GROUP		6		/* centroids in a group, at most */
+#define SCORE_ROWS		4		/* vectors of rows in a step, at most */
+#define SCORE_LOW_D		4
+#define SCORE_LOW_ROWS	2		/* vectors of rows in a step there */
+#define SCORE_MOST		0x1p100 /* the largest |c|^2 */
+#define SCORE_LINE		64		/* bytes of a cache line */
+#define SCORE_CHECK_WORK (1 << 22)	/* multiply-adds between checks */
+
+typedef struct KmScoreBody KmScoreBody;
+
+/* arrays of unknown type are of the precision's */
+struct KmScore
+{
+	KmTeam	   *team;
+	const KmScoreBody *body;
+	int			d;
+	int			k;
+	int			lanes;			/* of a full tile */
+	size_t		work;			/* multiply-adds since the last check */
+	const double *centre;		/* the caller's, d */
+	double		unit;
+	void	   *packed;			/* the centroids in groups */
+	void	   *half;			/* k: h */
+	void	   *room;			/* where the tile was allocated */
+	void	   *tile;			/* d x lanes, aligned to a cache line */
+	double		norm2[KM_SCORE_ROWS];	/* room for either precision */
+	double		best[KM_SCORE_ROWS];
+	double		second[KM_SCORE_ROWS];
+	double		index[KM_SCORE_ROWS];
+};
+
+struct KmScoreBody
+{
+	size_t		size;			/* of a number */
+	bool		(*pack) (KmScore *score, const double *centroids);
+	int			(*fill) (KmScore *score, const double *const *row, int n);
+	void		(*group) (KmScore *score, int used, const void *packed, int first,
+						  int group);
+	void		(*low) (KmScore *score, int used);
+	void		(*finish) (const KmScore *score, int n, int32_t *label, float *gap);
+};
+
+static void score_worked(KmScore *score, size_t work);
+
+/* centroids in the group that starts with `first` */
+static inline int
+score_group(int k, int d, int first)
+{
+	int			left = k - first;
+
+	if (d <= SCORE_LOW_D)
+		return 1;
+	return left > 4 ? SCORE_GROUP : left > 2 ? 4 : 2;
+}
+
+/* ---- The bodies ---- */
+
+#define BODY_NAME(name) name##_float_generic
+#define BODY_TARGET
+#define BODY_REAL float
+#define BODY_BITS int32_t
+#define BODY_BYTES 16
+#define BODY_ROWS 2
+#define BODY_PORTABLE
+#include "core/score_body.h"
+
+#define BODY_NAME(name) name##_double_generic
+#define BODY_TARGET
+#define BODY_REAL double
+#define BODY_BITS int64_t
+#define BODY_BYTES 16
+#define BODY_ROWS 2
+#define BODY_PORTABLE
+#include "core/score_body.h"
+
+#if defined(__aarch64__)
+#define BODY_FMA(a, b, c) BODY_OP(fma) (c, a, b)
+#define BODY_MIN(a, b) BODY_OP(min) (a, b)
+#define BODY_MAX(a, b) BODY_OP(max) (a, b)
+#define BODY_SQRT(a) BODY_OP(sqrt) (a)
+#define BODY_LESS(a, b, x, y) BODY_OP(bsl) (BODY_OP(clt) (a, b), x, y)
+
+#define BODY_NAME(name) name##_float_neon
+#define BODY_OP(op) v##op##q_f32
+#define BODY_TARGET
+#define BODY_REAL float
+#define BODY_BYTES 16
+#define BODY_ROWS 4
+#include "core/score_body.h"
+
+#define BODY_NAME(name) name##_double_neon
+#define BODY_OP(op) v##op##q_f64
+#define BODY_TARGET
+#define BODY_REAL double
+#define BODY_BYTES 16
+#define BODY_ROWS 4
+#include "core/score_body.h"
+#endif
+
+#if defined(__x86_64__)
+#define BODY_FMA(a, b, c) BODY_OP(fmadd) (a, b, c)
+#define BODY_MIN(a, b) BODY_OP(min) (a, b)
+#define BODY_MAX(a, b) BODY_OP(max) (a, b)
+#define BODY_SQRT(a) BODY_OP(sqrt) (a)
+#define BODY_LESS(a, b, x, y) \
+	BODY_OP(blendv) (y, x, BODY_OP(cmp) (a, b, _CMP_LT_OQ))
+
+#define BODY_NAME(name) name##_float_avx2
+#define BODY_OP(op) _mm256_##op##_ps
+#define BODY_TARGET __attribute__((target("avx2,fma")))
+#define BODY_REAL float
+#define BODY_BYTES 32
+#define BODY_ROWS 2
+#include "core/score_body.h"
+
+#define BODY_NAME(name) name##_double_avx2
+#define BODY_OP(op) _mm256_##op##_pd
+#define BODY_TARGET __attribute__((target("avx2,fma")))
+#define BODY_REAL double
+#define BODY_BYTES 32
+#define BODY_ROWS 2
+#include "core/score_body.h"
+
+#undef BODY_LESS
+#define BODY_LESS(a, b, x, y) \
+	BODY_OP(mask_blend) (BODY_MASK(a, b, _CMP_LT_OQ), y, x)
+
+#define BODY_NAME(name) name##_float_avx512
+#define BODY_OP(op) _mm512_##op##_ps
+#undef BODY_MASK
+#define BODY_MASK _mm512_cmp_ps_mask
+#define BODY_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
+#define BODY_REAL float
+#define BODY_BYTES 64
+#define BODY_ROWS 4
+#include "core/score_body.h"
+
+#define BODY_NAME(name) name##_double_avx512
+#define BODY_OP(op) _mm512_##op##_pd
+#undef BODY_MASK
+#define BODY_MASK _mm512_cmp_pd_mask
+#define BODY_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
+#define BODY_REAL double
+#define BODY_BYTES 64
+#define BODY_ROWS 4
+#include "core/score_body.h"
+#endif
+
+/* ---- The score ---- */
+
+static const KmScoreBody *
+score_body(KmSimd simd, KmScorePrecision precision)
+{
+	switch (simd)
+	{
+#if defined(__x86_64__)
+		case KM_SIMD_AVX512:
+			return precision == KM_SCORE_FLOAT ?
+				&score_body_float_avx512 : &score_body_double_avx512;
+		case KM_SIMD_AVX2:
+			return precision == KM_SCORE_FLOAT ?
+				&score_body_float_avx2 : &score_body_double_avx2;
+#elif defined(__aarch64__)
+		case KM_SIMD_NEON:
+			return precision == KM_SCORE_FLOAT ?
+				&score_body_float_neon : &score_body_double_neon;
+#endif
+		default:
+			return precision == KM_SCORE_FLOAT ?
+				&score_body_float_generic : &score_body_double_generic;
+	}
+}
+
+KmScore *
+km_score_create(KmTeam *team, KmScorePrecision precision, int d, int max_k,
+				int lanes)
+{
+	KmScore    *score = km_team_alloc(team, 1, sizeof(KmScore));
+	size_t		padded = (size_t) max_k + SCORE_GROUP;
+	size_t		size;
+
+	score->team = team;
+	score->body = score_body(km_simd_of(team), precision);
+	score->d = d;
+	score->k = 0;
+	score->lanes = lanes;
+	score->work = 0;
+	size = score->body->size;
+	score->packed = km_team_alloc(team, padded * ((size_t) d + 1), size);
+	score->half = km_team_alloc(team, padded, size);
+	score->room = km_team_alloc(team, (size_t) d * lanes * size + SCORE_LINE, 1);
+	score->tile = (char *) score->room + SCORE_LINE -
+		(uintptr_t) score->room % SCORE_LINE;
+	return score;
+}
+
+void
+km_score_free(KmScore *score)
+{
+	KmTeam	   *team = score->team;
+
+	km_team_release(team, score->room);
+	km_team_release(team, score->half);
+	km_team_release(team, score->packed);
+	km_team_release(team, score);
+}
+
+bool
+km_score_set(KmScore *score, const double *centroids, int k, const double *centre,
+			 double unit)
+{
+	score->k = k;
+	score->centre = centre;
+	score->unit = unit;
+	return score->body->pack(score, centroids);
+}
+
+void
+km_score_rows(KmScore *score, const double *const *row, int n, int32_t *label,
+			  float *gap)
+{
+	const KmScoreBody *body = score->body;
+	size_t		d = (size_t) score->d;
+	const char *packed = score->packed;
+	int			used = body->fill(score, row, n);
+
+	if (d <= SCORE_LOW_D)
+		body->low(score, used);
+	for (int first = 0; d > SCORE_LOW_D && first < score->k; first += SCORE_GROUP)
+	{
+		int			group = score_group(score->k, score->d, first);
+
+		body->group(score, used, packed, first, group);
+		packed += group * (d + 1) * body->size;
+		score_worked(score, used * d * group);
+	}
+	body->finish(score, n, label, gap);
+	score_worked(score, used * (d + 1) * (d <= SCORE_LOW_D ? score->k : 1));
+}
+
+static void
+score_worked(KmScore *score, size_t work)
+{
+	score->work += work;
+	if (score->work >= SCORE_CHECK_WORK)
+	{
+		score->work = 0;
+		km_team_check(score->team);
+	}
+}

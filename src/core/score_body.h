@@ -1,0 +1,406 @@
+/*
+ * score_body.h
+ *		The inner loops of the quick search, for one instruction set and one
+ *		precision.
+ *
+ * Included by score.c, which tells the mathematics, with
+ *
+ *		BODY_NAME(name)		the function's name for this instance
+ *		BODY_TARGET			the function attribute that selects the
+ *							instruction set, or nothing
+ *		BODY_REAL			the precision
+ *		BODY_BYTES			bytes of a vector
+ *		BODY_ROWS			vectors of rows in a step: with SCORE_GROUP
+ *							centroids their scores must fit the registers
+ *		BODY_FMA(a, b, c), BODY_MIN, BODY_MAX, BODY_SQRT	of vectors
+ *		BODY_LESS(a, b, x, y)	per lane, a < b ? x : y
+ *
+ * The last two lines are written with intrinsics of the instruction set.  With
+ * BODY_PORTABLE, and BODY_BITS for integers of the precision's size, the
+ * compiler's own vectors do.
+ *
+ * Labels are kept as reals while scores are compared, so that one mask of
+ * comparison moves both; they are exact, being under 2^16.
+ */
+
+typedef BODY_REAL BODY_NAME(Vector) __attribute__((vector_size(BODY_BYTES)));
+typedef BODY_REAL BODY_NAME(Loose) __attribute__((vector_size(BODY_BYTES), aligned(8), may_alias));
+typedef BODY_REAL BODY_NAME(Four) __attribute__((vector_size(4 * sizeof(BODY_REAL)), aligned(4), may_alias));
+typedef double BODY_NAME(FourDoubles) __attribute__((vector_size(32), aligned(8), may_alias));
+
+#define VECTOR BODY_NAME(Vector)
+#define BODY_LANES ((int) (BODY_BYTES / sizeof(BODY_REAL)))
+#define BODY_INLINE BODY_TARGET static inline __attribute__((always_inline))
+#define BODY_AT(p) (*(BODY_NAME(Loose) *) (p))
+#define BODY_UNIT ((BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-24 : 0x1p-53))
+#define BODY_ERROR(d) ((BODY_REAL) ((d) + 8) * BODY_UNIT)
+
+/* x - 0, not x + 0: the compiler knows that this is x */
+#define BODY_EVERY(x) ((BODY_REAL) (x) - (VECTOR) {0})
+
+#ifdef BODY_PORTABLE
+
+typedef BODY_BITS BODY_NAME(Bits) __attribute__((vector_size(BODY_BYTES)));
+
+BODY_INLINE VECTOR
+BODY_NAME(score_less) (VECTOR a, VECTOR b, VECTOR x, VECTOR y)
+{
+	BODY_NAME(Bits) less = (BODY_NAME(Bits)) (a < b);
+
+	return (VECTOR) ((less & (BODY_NAME(Bits)) x) | (~less & (BODY_NAME(Bits)) y));
+}
+
+BODY_INLINE VECTOR
+BODY_NAME(score_sqrt) (VECTOR a)
+{
+	for (int l = 0; l < BODY_LANES; l++)
+		a[l] = (BODY_REAL) sqrt(a[l]);
+	return a;
+}
+
+#define BODY_FMA(a, b, c) ((a) * (b) + (c))
+#define BODY_LESS(a, b, x, y) BODY_NAME(score_less) (a, b, x, y)
+#define BODY_MIN(a, b) BODY_LESS(a, b, a, b)
+#define BODY_MAX(a, b) BODY_LESS(a, b, b, a)
+#define BODY_SQRT(a) BODY_NAME(score_sqrt) (a)
+#endif
+
+/* the centroids, in groups; false if they are too large */
+static bool
+BODY_NAME(score_pack) (KmScore *score, const double *centroids)
+{
+	int			d = score->d;
+	int			k = score->k;
+	BODY_REAL	e = BODY_ERROR(d);
+	BODY_REAL  *half = score->half;
+	BODY_REAL  *packed = score->packed;
+	bool		good = true;
+
+	for (int first = 0, group; first < k; first += group)
+	{
+		group = score_group(k, d, first);
+		for (int c = 0; c < group; c++)
+		{
+			const double *centroid = centroids + (size_t) (first + c) * d;
+			double		norm2 = 0;
+
+			for (int t = 0; t < d; t++)
+			{
+				double		value = first + c < k ?
+					(centroid[t] - score->centre[t]) * score->unit : 0;
+
+				packed[group + (size_t) t * group + c] = (BODY_REAL) -value;
+				norm2 += value * value;
+			}
+			good = good && norm2 <= SCORE_MOST;
+			if (first + c < k)
+				half[first + c] = (BODY_REAL) (norm2 / 2);
+			packed[c] = first + c < k ? half[first + c] * (1 - 2 * e) : INFINITY;
+		}
+		packed += (size_t) group * (d + 1);
+		score_worked(score, (size_t) group * d * 4);
+	}
+	return good;
+}
+
+/* four features of a row, centred, in the precision */
+#define BODY_LOAD(row) \
+	__builtin_convertvector((*(const BODY_NAME(FourDoubles) *) (row) - middle) * unit, \
+							BODY_NAME(Four))
+
+/*
+ * The rows into the tile, four by four, and their |x|^2.  Returns the lanes in
+ * use, a whole number of vectors; the last row is repeated in those without a
+ * row.
+ */
+BODY_TARGET static int
+BODY_NAME(score_fill) (KmScore *score, const double *const *row, int n)
+{
+	int			d = score->d;
+	int			lanes = score->lanes;
+	const double *centre = score->centre;
+	double		unit = score->unit;
+	BODY_REAL  *tile = score->tile;
+	BODY_REAL  *norm2 = (BODY_REAL *) score->norm2;
+	int			block = BODY_LANES > 4 ? BODY_LANES : 4;
+	int			used = (n + block - 1) / block * block;
+
+	for (int i = 0; i < used; i += 4)
+	{
+		const double *r0 = row[i < n ? i : n - 1];
+		const double *r1 = row[i + 1 < n ? i + 1 : n - 1];
+		const double *r2 = row[i + 2 < n ? i + 2 : n - 1];
+		const double *r3 = row[i + 3 < n ? i + 3 : n - 1];
+		BODY_REAL  *to = tile + i;
+		int			t;
+
+		for (t = 0; t + 4 <= d; t += 4, to += 4 * lanes)
+		{
+			BODY_NAME(FourDoubles) middle = *(const BODY_NAME(FourDoubles) *) (centre + t);
+			BODY_NAME(Four) a = BODY_LOAD(r0 + t);
+			BODY_NAME(Four) b = BODY_LOAD(r1 + t);
+			BODY_NAME(Four) c = BODY_LOAD(r2 + t);
+			BODY_NAME(Four) e = BODY_LOAD(r3 + t);
+			BODY_NAME(Four) ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+			BODY_NAME(Four) ce = __builtin_shufflevector(c, e, 0, 4, 1, 5);
+			BODY_NAME(Four) ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+			BODY_NAME(Four) ce2 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
+
+			*(BODY_NAME(Four) *) to = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
+			*(BODY_NAME(Four) *) (to + lanes) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
+			*(BODY_NAME(Four) *) (to + 2 * lanes) = __builtin_shufflevector(ab2, ce2, 0, 1, 4, 5);
+			*(BODY_NAME(Four) *) (to + 3 * lanes) = __builtin_shufflevector(ab2, ce2, 2, 3, 6, 7);
+		}
+		for (; t < d; t++, to += lanes)
+		{
+			to[0] = (BODY_REAL) ((r0[t] - centre[t]) * unit);
+			to[1] = (BODY_REAL) ((r1[t] - centre[t]) * unit);
+			to[2] = (BODY_REAL) ((r2[t] - centre[t]) * unit);
+			to[3] = (BODY_REAL) ((r3[t] - centre[t]) * unit);
+		}
+	}
+	for (int lane = 0; lane < used; lane += BODY_LANES)
+	{
+		VECTOR		sum = {0};
+
+		for (int t = 0; t < d; t++)
+		{
+			VECTOR		x = BODY_AT(tile + (size_t) t * lanes + lane);
+
+			sum = BODY_FMA(x, x, sum);
+		}
+		BODY_AT(norm2 + lane) = sum;
+	}
+	return used;
+}
+
+/* one more score */
+#define BODY_FOLD(score, label, best, second, index) \
+	second = BODY_MIN(second, BODY_MAX(best, score)); \
+	index = BODY_LESS(score, best, label, index); \
+	best = BODY_MIN(best, score);
+
+/* `rows` vectors of rows against a group of centroids; both are constants */
+BODY_INLINE void
+BODY_NAME(score_step) (KmScore *score, int lane, const BODY_REAL *packed, int first,
+					   const int rows, const int group)
+{
+	int			d = score->d;
+	int			lanes = score->lanes;
+	const BODY_REAL *tile = (const BODY_REAL *) score->tile + lane;
+	VECTOR		sum[BODY_ROWS][SCORE_GROUP];
+
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+		for (int c = 0; c < group; c++)
+			sum[r][c] = BODY_EVERY(packed[c]);
+	packed += group;
+	for (int t = 0; t < d; t++, tile += lanes, packed += group)
+	{
+		VECTOR		x[BODY_ROWS];
+
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++)
+			x[r] = BODY_AT(tile + r * BODY_LANES);
+#pragma GCC unroll 8
+		for (int c = 0; c < group; c++)
+		{
+			VECTOR		value = BODY_EVERY(packed[c]);
+
+#pragma GCC unroll 8
+			for (int r = 0; r < rows; r++)
+				sum[r][c] = BODY_FMA(x[r], value, sum[r][c]);
+		}
+	}
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++)
+	{
+		int			at = lane + r * BODY_LANES;
+		VECTOR		best = BODY_AT((BODY_REAL *) score->best + at);
+		VECTOR		second = BODY_AT((BODY_REAL *) score->second + at);
+		VECTOR		index = BODY_AT((BODY_REAL *) score->index + at);
+
+#pragma GCC unroll 8
+		for (int c = 0; c < group; c++)
+		{
+			BODY_FOLD(sum[r][c], BODY_EVERY(first + c), best, second, index)
+		}
+		BODY_AT((BODY_REAL *) score->best + at) = best;
+		BODY_AT((BODY_REAL *) score->second + at) = second;
+		BODY_AT((BODY_REAL *) score->index + at) = index;
+	}
+}
+
+BODY_INLINE void
+BODY_NAME(score_steps) (KmScore *score, int used, const BODY_REAL *packed, int first,
+						const int group)
+{
+	int			lane = 0;
+
+	if (first == 0)
+		for (int l = 0; l < used; l += BODY_LANES)
+		{
+			BODY_AT((BODY_REAL *) score->best + l) = BODY_EVERY(INFINITY);
+			BODY_AT((BODY_REAL *) score->second + l) = BODY_EVERY(INFINITY);
+			BODY_AT((BODY_REAL *) score->index + l) = BODY_EVERY(0);
+		}
+	for (; lane + BODY_ROWS * BODY_LANES <= used; lane += BODY_ROWS * BODY_LANES)
+		BODY_NAME(score_step) (score, lane, packed, first, BODY_ROWS, group);
+	for (; lane < used; lane += BODY_LANES)
+		BODY_NAME(score_step) (score, lane, packed, first, 1, group);
+}
+
+BODY_TARGET static void
+BODY_NAME(score_group) (KmScore *score, int used, const void *packed, int first,
+						int group)
+{
+	if (group == SCORE_GROUP)
+		BODY_NAME(score_steps) (score, used, packed, first, SCORE_GROUP);
+	else if (group == 4)
+		BODY_NAME(score_steps) (score, used, packed, first, 4);
+	else
+		BODY_NAME(score_steps) (score, used, packed, first, 2);
+}
+
+/* few features: all centroids pass by `rows` vectors of rows in registers */
+BODY_INLINE void
+BODY_NAME(score_low_step) (KmScore *score, int lane, const int rows, const int d)
+{
+	const BODY_REAL *packed = score->packed;
+	const BODY_REAL *tile = (const BODY_REAL *) score->tile + lane;
+	VECTOR		x[SCORE_LOW_ROWS][SCORE_LOW_D];
+	VECTOR		best[SCORE_LOW_ROWS];
+	VECTOR		second[SCORE_LOW_ROWS];
+	VECTOR		index[SCORE_LOW_ROWS];
+
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++)
+	{
+		best[r] = second[r] = BODY_EVERY(INFINITY);
+		index[r] = BODY_EVERY(0);
+#pragma GCC unroll 8
+		for (int t = 0; t < d; t++)
+			x[r][t] = BODY_AT(tile + t * score->lanes + r * BODY_LANES);
+	}
+	for (int j = 0; j < score->k; j++, packed += d + 1)
+	{
+		VECTOR		label = BODY_EVERY(j);
+
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++)
+		{
+			VECTOR		sum = BODY_EVERY(packed[0]);
+
+#pragma GCC unroll 8
+			for (int t = 0; t < d; t++)
+				sum = BODY_FMA(x[r][t], BODY_EVERY(packed[t + 1]), sum);
+			BODY_FOLD(sum, label, best[r], second[r], index[r])
+		}
+	}
+#pragma GCC unroll 8
+	for (int r = 0; r < rows; r++)
+	{
+		int			at = lane + r * BODY_LANES;
+
+		BODY_AT((BODY_REAL *) score->best + at) = best[r];
+		BODY_AT((BODY_REAL *) score->second + at) = second[r];
+		BODY_AT((BODY_REAL *) score->index + at) = index[r];
+	}
+}
+
+BODY_INLINE void
+BODY_NAME(score_low_steps) (KmScore *score, int used, const int d)
+{
+	int			lane = 0;
+
+	for (; lane + SCORE_LOW_ROWS * BODY_LANES <= used; lane += SCORE_LOW_ROWS * BODY_LANES)
+		BODY_NAME(score_low_step) (score, lane, SCORE_LOW_ROWS, d);
+	for (; lane < used; lane += BODY_LANES)
+		BODY_NAME(score_low_step) (score, lane, 1, d);
+}
+
+BODY_TARGET static void
+BODY_NAME(score_low) (KmScore *score, int used)
+{
+	switch (score->d)
+	{
+		case 1:
+			BODY_NAME(score_low_steps) (score, used, 1);
+			break;
+		case 2:
+			BODY_NAME(score_low_steps) (score, used, 2);
+			break;
+		case 3:
+			BODY_NAME(score_low_steps) (score, used, 3);
+			break;
+		default:
+			BODY_NAME(score_low_steps) (score, used, SCORE_LOW_D);
+			break;
+	}
+}
+
+/* the gaps of the lemma */
+BODY_TARGET static void
+BODY_NAME(score_finish) (const KmScore *score, int n, int32_t *label, float *gap)
+{
+	const BODY_REAL *half = score->half;
+	BODY_REAL	e = BODY_ERROR(score->d);
+	BODY_REAL	tiny = (BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-64 : 0x1p-240);
+	BODY_REAL	up = 1 + 8 * BODY_UNIT + (BODY_REAL) ((score->d + 8) * 0x1p-51);
+	BODY_REAL	h[KM_SCORE_ROWS];
+
+	for (int i = 0; i < n; i++)
+	{
+		label[i] = (int32_t) ((const BODY_REAL *) score->index)[i];
+		h[i] = half[label[i]];
+	}
+	for (int i = n; i % BODY_LANES != 0; i++)
+		h[i] = 0;
+	for (int lane = 0; lane < n; lane += BODY_LANES)
+	{
+		VECTOR		best = BODY_AT((BODY_REAL *) score->best + lane);
+		VECTOR		second = BODY_AT((BODY_REAL *) score->second + lane);
+		VECTOR		norm2 = BODY_AT((BODY_REAL *) score->norm2 + lane);
+		VECTOR		high = norm2 * (1 + 3 * e) + (best + best) +
+			BODY_AT(h + lane) * (9 * e) + tiny;
+		VECTOR		low = norm2 * (1 - 3 * e) + (second + second) - tiny;
+
+		low = BODY_SQRT(low * (1 - 8 * BODY_UNIT)) - BODY_SQRT(high) * up;
+		BODY_AT(h + lane) = low;
+	}
+	for (int i = 0; i < n; i++)
+		gap[i] = (float) (h[i] * (BODY_REAL) (1 - 0x1p-22));
+}
+
+static const KmScoreBody BODY_NAME(score_body) =
+{
+	sizeof(BODY_REAL), BODY_NAME(score_pack), BODY_NAME(score_fill),
+	BODY_NAME(score_group), BODY_NAME(score_low), BODY_NAME(score_finish)
+};
+
+#undef BODY_LOAD
+#undef BODY_FOLD
+#ifdef BODY_PORTABLE
+#undef BODY_FMA
+#undef BODY_LESS
+#undef BODY_MIN
+#undef BODY_MAX
+#undef BODY_SQRT
+#undef BODY_BITS
+#undef BODY_PORTABLE
+#else
+#undef BODY_OP
+#endif
+#undef BODY_EVERY
+#undef BODY_ERROR
+#undef BODY_UNIT
+#undef BODY_AT
+#undef BODY_INLINE
+#undef BODY_LANES
+#undef VECTOR
+#undef BODY_NAME
+#undef BODY_TARGET
+#undef BODY_REAL
+#undef BODY_BYTES
+#undef BODY_ROWS
