@@ -38,7 +38,8 @@ PG_FUNCTION_INFO_V1(kmeans_agg_finalfn);
 
 typedef struct KmAggState
 {
-	MemoryContext cxt;			/* everything of this group */
+	MemoryContext cxt;			/* the aggregate's, of all groups: a hash aggregate
+								 * looks at every context with every new group */
 	int			k;
 	Jsonb	   *options_json;	/* as given, or NULL */
 	KmOptions	options;
@@ -165,11 +166,9 @@ km_agg_begin_array(KmAggState *state, Oid type)
 }
 
 static KmAggState *
-km_agg_begin(FunctionCallInfo fcinfo, MemoryContext aggcontext)
+km_agg_begin(FunctionCallInfo fcinfo, MemoryContext cxt)
 {
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 2);
-	MemoryContext cxt = AllocSetContextCreate(aggcontext, "kmeans group",
-											  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	KmAggState *state = palloc0(sizeof(KmAggState));
 	KmColumnKind kind;

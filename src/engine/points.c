@@ -36,23 +36,15 @@ struct KmPoints
 };
 
 KmPoints *
-km_points_create(const KmTeam *team, MemoryContext parent, int d, bool weighted,
+km_points_create(const KmTeam *team, MemoryContext cxt, int d, bool weighted,
 				 Size budget)
 {
-	MemoryContext cxt = AllocSetContextCreate(parent, "kmeans rows",
-											  ALLOCSET_SMALL_SIZES);
 	KmPoints   *points = MemoryContextAllocZero(cxt, sizeof(KmPoints));
 
 	points->cxt = cxt;
 	points->members = team;
 	points->store = km_store_create(cxt, d, weighted, budget / team->size);
 	return points;
-}
-
-void
-km_points_destroy(KmPoints *points)
-{
-	MemoryContextDelete(points->cxt);
 }
 
 void

@@ -2,7 +2,7 @@
  * points.h
  *		The rows of one fit, packed.
  *
- * A KmPoints owns one memory context.  Rows are appended, then finished (NULLs
+ * Rows are appended, then finished (NULLs
  * filled, rows without a direction dropped, the space fixed), then handed to
  * the core as KmRows.  Order of calls:
  *
@@ -10,7 +10,7 @@
  *		km_points_room, km_points_push		(row by row)
  *		km_points_finish
  *		km_points_rows, km_points_space, km_points_stats, ...
- *		km_points_close, km_points_destroy
+ *		km_points_close
  *
  * An aggregate used over a growing window frame goes on appending after a
  * km_points_finish and finishes again: with keep, rows as they came are never
@@ -48,18 +48,17 @@ typedef enum KmOnNull
 typedef struct KmPoints KmPoints;
 
 /*
- * A store for this participant's rows of d values, in a new child of parent.
+ * A store for this participant's rows of d values, in memory from cxt.
  * weighted: rows come with a weight.  budget is the memory, in bytes, that the
  * rows of all participants may take; each has an equal part, and beyond it uses
  * temporary files.
  */
-extern KmPoints *km_points_create(const KmTeam *team, MemoryContext parent, int d,
+extern KmPoints *km_points_create(const KmTeam *team, MemoryContext cxt, int d,
 								  bool weighted, Size budget);
-extern void km_points_destroy(KmPoints *points);
 
 /*
  * No row is needed any more: close the files.  The numbers stay.  (Files are
- * closed by km_points_destroy, and by the end of the transaction, as well.  But
+ * closed with the memory, and by the end of the transaction, as well.  But
  * those that were made in a subtransaction must not be open at its end.)
  */
 extern void km_points_close(KmPoints *points);
