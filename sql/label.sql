@@ -295,6 +295,21 @@ ALTER TABLE label_test.points DROP COLUMN b;
 ALTER TABLE label_test.points RENAME c TO b;
 SELECT label_test.whole();
 
+-- The session keeps models by name, up to a few megabytes
+SELECT count(kmeans_save('label_wide' || i, label_test.model('[{"name": "v", "kind": "array", "length": 2000}]',
+    (SELECT jsonb_agg(to_jsonb(array_fill(j * i, ARRAY[2000]))) FROM generate_series(0, 9) AS j)))) AS saved
+FROM generate_series(1, 15) AS i;
+SELECT count(*) FILTER (WHERE kmeans_predict('label_wide' || i, array_fill(7 * i, ARRAY[2000])) = 7) AS right_ones
+FROM generate_series(1, 15) AS i, generate_series(1, 2);
+SELECT sum(total_bytes) BETWEEN 4e6 AND 9e6 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'kmeans model%';
+SELECT count(*) FILTER (WHERE kmeans_predict('label_wide' || i, array_fill(7 * i, ARRAY[2000])) = 7) AS right_ones
+FROM generate_series(1, 15) AS i;
+SELECT count(kmeans_drop('label_wide' || i)) FROM generate_series(1, 15) AS i;
+SELECT label_test.error($$SELECT kmeans_predict('label_wide7', array_fill(7, ARRAY[2000]))$$);
+SELECT coalesce(sum(total_bytes), 0) < 1e6 AS freed FROM pg_backend_memory_contexts WHERE name LIKE 'kmeans model%';
+-- names longer than any model's
+SELECT kmeans_predict('label_line@' || repeat('0', 90) || '1', 9, 0);
+
 -- In parallel workers as in the leader
 CREATE TABLE label_test.many AS SELECT i AS a, i % 7 AS b FROM generate_series(0, 19999) AS i;
 ANALYZE label_test.many;

@@ -86,6 +86,19 @@ SELECT stable_label_of(1);
 COMMIT;
 SELECT stable_label_of(1), label_of(1);
 
+-- ... and if the newer ones came first
+BEGIN;
+DECLARE old_view CURSOR FOR SELECT stable_label_of(x) FROM points WHERE x < 5;
+SELECT kmeans_set_label('life', 0, 'newest');
+SELECT stable_label_of(1);
+CREATE TABLE next_command ();
+SELECT stable_label_of(1);
+FETCH old_view;
+SELECT stable_label_of(1);
+FETCH old_view;
+ROLLBACK;
+SELECT stable_label_of(1), label_of(1);
+
 -- names
 SELECT kmeans_rename('life', 'life renamed');
 SELECT error_of($$SELECT kmeans_predict('life', 1)$$);

@@ -14,12 +14,9 @@
  * expression of PL/pgSQL keeps it from statement to statement, so each call
  * asks.  A model passed by value is the same if its bytes are; of a toasted
  * one the bytes of the TOAST pointer are compared.  A model passed by name is
- * the same if the name's bytes, the user and the registry's generation are,
- * with one catch: the generation tells of commits that the snapshot in use may
- * not see yet.  A labeler loaded then holds the old model under the new
- * generation.  So a labeler counts as settled only once it was loaded under a
- * snapshot taken after its generation was current; until then it is loaded
- * again when the snapshot changes, at most once.
+ * the same if the name's bytes are, and the session's cache says so; what was
+ * prepared of it lies there, too, since fn_extra goes with each execution of a
+ * prepared statement.
  *
  * A row's label is defined as the lowest id among the smallest sums of
  * (z - c)^2, in feature order, multiplication and addition separate.  One row
@@ -38,15 +35,12 @@
 #include "core/stats.h"
 #include "engine/encode.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "model/array.h"
-#include "model/registry.h"
+#include "model/cache.h"
 #include "model/value.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #define LANES 8
 
@@ -59,40 +53,32 @@
 /* what every supported processor computes at once */
 typedef double KmLanes __attribute__((vector_size(2 * sizeof(double)), aligned(8)));
 
-/*
- * What tells two snapshots of one transaction apart: what commits in between
- * raises xmax or leaves the lists of running transactions, and the
- * transaction's own changes raise curcid.
- */
-typedef struct KmMoment
+/* What is the same for all calls with a model. */
+typedef struct KmPrepared
 {
-	TransactionId xmax;
-	uint32		xcnt;
-	int32		subxcnt;
-	CommandId	curcid;
-} KmMoment;
+	const KmModel *model;
+	KmSpace		space;
+	double	   *centroids;		/* in blocks, see above */
+	double	   *reference;		/* k: radii for outlier scores */
+} KmPrepared;
 
 typedef struct KmLabeler
 {
-	const struct varlena *key;	/* the model argument's bytes as they were passed;
-								 * first, for the hash table */
+	const struct varlena *key;	/* the model argument's bytes as they were passed */
 	MemoryContext cxt;			/* holds all that follows */
 	bool		loaded;			/* what follows is complete */
-
-	/* by name: see above */
-	Oid			user;
-	uint64		generation;
-	KmMoment	moment;			/* the snapshot it was last found good under */
-	bool		settled;
-
-	const KmModel *model;
-	KmSpace		space;
+	const KmCached *cached;		/* by name; else NULL */
+	const KmPrepared *prepared;
 	KmRowArg   *row;
-	double	   *centroids;		/* in blocks, see above */
-	double	   *reference;		/* k: radii for outlier scores */
 	double	   *z;				/* d: the row */
 	double	   *dist2;			/* k, and the rest of the last block */
 } KmLabeler;
+
+typedef struct KmLabelerEntry
+{
+	const struct varlena *key;	/* the labeler's */
+	KmLabeler  *labeler;
+} KmLabelerEntry;
 
 typedef struct KmLabelSite
 {
@@ -106,17 +92,16 @@ typedef struct KmLabelSite
 
 static KmLabeler *measure_row(FunctionCallInfo fcinfo);
 static KmLabelSite *create_site(FmgrInfo *flinfo);
+static KmLabeler *find_labeler(KmLabelSite *site, const struct varlena *key);
 static void empty_site(KmLabelSite *site);
-static KmLabeler *find_labeler(KmLabelSite *site, struct varlena *key);
+static KmLabeler *create_labeler(KmLabelSite *site, const struct varlena *key);
+static void create_table(KmLabelSite *site);
+static void enter_labeler(KmLabelSite *site, KmLabeler *labeler);
 static uint32 hash_key(const void *key, Size keysize);
 static int	compare_keys(const void *a, const void *b, Size keysize);
 static inline bool same_model(const struct varlena *a, const struct varlena *b);
-static inline bool still_good(KmLabeler *labeler);
-static KmMoment current_moment(void);
-static bool same_moment(const KmMoment *a, const KmMoment *b);
 static void load_labeler(KmLabelSite *site, KmLabeler *labeler, FunctionCallInfo fcinfo);
-static const KmModel *load_by_name(KmLabeler *labeler, const char *name);
-static void prepare_model(KmLabeler *labeler);
+static void *prepare_model(const KmModel *model);
 static double *block_centroids(const KmModel *model);
 static inline void measure_centroids(const KmLabeler *labeler);
 static inline int nearest(const KmLabeler *labeler, int except);
@@ -137,7 +122,7 @@ kmeans_predict(PG_FUNCTION_ARGS)
 
 	if (labeler == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(labeler->model->ids[nearest(labeler, -1)]);
+	PG_RETURN_INT32(labeler->prepared->model->ids[nearest(labeler, -1)]);
 }
 
 Datum
@@ -147,7 +132,7 @@ kmeans_label(PG_FUNCTION_ARGS)
 
 	if (labeler == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cluster_label(labeler->model, nearest(labeler, -1)));
+	PG_RETURN_TEXT_P(cluster_label(labeler->prepared->model, nearest(labeler, -1)));
 }
 
 Datum
@@ -170,7 +155,7 @@ kmeans_transform(PG_FUNCTION_ARGS)
 	if (labeler == NULL)
 		PG_RETURN_NULL();
 
-	k = labeler->model->k;
+	k = labeler->prepared->model->k;
 	distances = palloc(mul_size(k, sizeof(double)));
 	for (int j = 0; j < k; j++)
 		distances[j] = sqrt(labeler->dist2[j]);
@@ -190,7 +175,7 @@ kmeans_nearest(PG_FUNCTION_ARGS)
 	if (labeler == NULL)
 		PG_RETURN_NULL();
 
-	model = labeler->model;
+	model = labeler->prepared->model;
 	first = nearest(labeler, -1);
 	distance = sqrt(labeler->dist2[first]);
 	values[0] = Int32GetDatum(model->ids[first]);
@@ -241,16 +226,16 @@ measure_row(FunctionCallInfo fcinfo)
 	labeler = site->last;
 	if (labeler == NULL || !same_model(labeler->key, key))
 		labeler = find_labeler(site, key);
-	if (!labeler->loaded || (site->by_name && !still_good(labeler)))
+	if (!labeler->loaded || (site->by_name && !km_cache_good(labeler->cached)))
 		load_labeler(site, labeler, fcinfo);
 
 	if (!km_rowarg_read(labeler->row, fcinfo, labeler->z))
 		return NULL;
-	if (!km_space_identity(&labeler->space) &&
-		!km_space_row(&labeler->space, labeler->z, labeler->z))
+	if (!km_space_identity(&labeler->prepared->space) &&
+		!km_space_row(&labeler->prepared->space, labeler->z, labeler->z))
 		return NULL;
 
-	model = labeler->model;
+	model = labeler->prepared->model;
 	for (int t = 0; t < model->d; t++)
 		norm2 += labeler->z[t] * labeler->z[t];
 	if (unlikely(!(norm2 <= KM_MAX_NORM2)))
@@ -278,52 +263,82 @@ create_site(FmgrInfo *flinfo)
 	return site;
 }
 
+/*
+ * The labeler of the model with that key; a new one is not loaded.  There is
+ * no table before the second model.
+ */
+static KmLabeler *
+find_labeler(KmLabelSite *site, const struct varlena *key)
+{
+	KmLabelerEntry *entry;
+
+	if (site->used > SITE_BYTES)
+		empty_site(site);
+	if (site->last == NULL)
+	{
+		site->last = create_labeler(site, key);
+		return site->last;
+	}
+
+	if (site->labelers == NULL)
+	{
+		create_table(site);
+		enter_labeler(site, site->last);
+	}
+	entry = hash_search(site->labelers, &key, HASH_FIND, NULL);
+	if (entry != NULL)
+		site->last = entry->labeler;
+	else
+	{
+		site->last = create_labeler(site, key);
+		enter_labeler(site, site->last);
+	}
+	return site->last;
+}
+
 static void
 empty_site(KmLabelSite *site)
 {
+	site->last = NULL;
+	site->labelers = NULL;
+	site->used = 0;
+	MemoryContextReset(site->cxt);
+}
+
+static KmLabeler *
+create_labeler(KmLabelSite *site, const struct varlena *key)
+{
+	KmLabeler  *labeler = MemoryContextAllocZero(site->cxt, sizeof(KmLabeler));
+	Size		size = VARSIZE_ANY(key);
+
+	labeler->key = memcpy(MemoryContextAlloc(site->cxt, size), key, size);
+	labeler->cxt = AllocSetContextCreate(site->cxt, "kmeans labeler",
+										 ALLOCSET_SMALL_SIZES);
+	site->used += sizeof(KmLabeler) + size;
+	return labeler;
+}
+
+static void
+create_table(KmLabelSite *site)
+{
 	HASHCTL		control = {
 		.keysize = sizeof(struct varlena *),
-		.entrysize = sizeof(KmLabeler),
+		.entrysize = sizeof(KmLabelerEntry),
 		.hash = hash_key,
 		.match = compare_keys,
 		.hcxt = site->cxt
 	};
 
-	site->last = NULL;
-	site->labelers = NULL;
-	site->used = 0;
-	MemoryContextReset(site->cxt);
 	site->labelers = hash_create("kmeans labelers", 16, &control,
 								 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-/* The labeler of the model with that key; a new one is not loaded. */
-static KmLabeler *
-find_labeler(KmLabelSite *site, struct varlena *key)
+static void
+enter_labeler(KmLabelSite *site, KmLabeler *labeler)
 {
-	KmLabeler  *labeler = NULL;
+	KmLabelerEntry *entry = hash_search(site->labelers, &labeler->key, HASH_ENTER, NULL);
 
-	if (site->labelers == NULL || site->used > SITE_BYTES)
-		empty_site(site);
-	else
-		labeler = hash_search(site->labelers, &key, HASH_FIND, NULL);
-
-	if (labeler == NULL)
-	{
-		Size		size = VARSIZE_ANY(key);
-		struct varlena *copy = MemoryContextAlloc(site->cxt, size);
-		MemoryContext cxt = AllocSetContextCreate(site->cxt, "kmeans labeler",
-												  ALLOCSET_SMALL_SIZES);
-
-		memcpy(copy, key, size);
-		labeler = hash_search(site->labelers, &copy, HASH_ENTER, NULL);
-		memset(labeler, 0, sizeof(KmLabeler));
-		labeler->key = copy;
-		labeler->cxt = cxt;
-		site->used += size;
-	}
-	site->last = labeler;
-	return labeler;
+	entry->labeler = labeler;
 }
 
 /* Names, TOAST pointers and the headers of models differ in their first bytes. */
@@ -351,44 +366,6 @@ same_model(const struct varlena *a, const struct varlena *b)
 	return size == VARSIZE_ANY(b) && memcmp(a, b, size) == 0;
 }
 
-/* Is the model loaded by name still what the name means to the user? */
-static inline bool
-still_good(KmLabeler *labeler)
-{
-	KmMoment	moment = current_moment();
-
-	if (!same_moment(&moment, &labeler->moment))
-	{
-		if (!labeler->settled)
-			return false;
-		/* a statement without a lock of its own may not have heard yet */
-		AcceptInvalidationMessages();
-		labeler->moment = moment;
-	}
-	return labeler->generation == km_registry_generation() &&
-		labeler->user == GetUserId();
-}
-
-static KmMoment
-current_moment(void)
-{
-	Snapshot	snapshot = GetActiveSnapshot();
-	KmMoment	moment;
-
-	moment.xmax = snapshot->xmax;
-	moment.xcnt = snapshot->xcnt;
-	moment.subxcnt = snapshot->subxcnt;
-	moment.curcid = snapshot->curcid;
-	return moment;
-}
-
-static bool
-same_moment(const KmMoment *a, const KmMoment *b)
-{
-	return a->xmax == b->xmax && a->xcnt == b->xcnt &&
-		a->subxcnt == b->subxcnt && a->curcid == b->curcid;
-}
-
 /*
  * Load the model that the first argument means and bind the others to it.  If
  * that fails the labeler is not loaded, and the next call tries again.
@@ -398,6 +375,7 @@ load_labeler(KmLabelSite *site, KmLabeler *labeler, FunctionCallInfo fcinfo)
 {
 	MemoryContext old;
 	const char *name = NULL;
+	const KmModel *model;
 
 	labeler->loaded = false;
 	MemoryContextReset(labeler->cxt);
@@ -406,51 +384,41 @@ load_labeler(KmLabelSite *site, KmLabeler *labeler, FunctionCallInfo fcinfo)
 	if (site->by_name)
 	{
 		name = text_to_cstring((const text *) labeler->key);
-		labeler->model = load_by_name(labeler, name);
+		labeler->cached = km_cache_get(name, prepare_model);
+		labeler->prepared = km_cache_prepared(labeler->cached);
+		site->used += km_cache_size(labeler->cached);
 	}
 	else
-		labeler->model = km_model_unpack(pg_detoast_datum(unconstify(struct varlena *,
-																	 labeler->key)));
+		labeler->prepared =
+			prepare_model(km_model_unpack(pg_detoast_datum(unconstify(struct varlena *,
+																	  labeler->key))));
 
-	prepare_model(labeler);
-	labeler->row = km_rowarg_bind(fcinfo, 1, labeler->model, name);
+	model = labeler->prepared->model;
+	labeler->z = palloc(mul_size(model->d, sizeof(double)));
+	labeler->dist2 = palloc(mul_size(TYPEALIGN(LANES, model->k), sizeof(double)));
+	labeler->row = km_rowarg_bind(fcinfo, 1, model, name);
 	MemoryContextSwitchTo(old);
 	site->used += MemoryContextMemAllocated(labeler->cxt, true);
 	labeler->loaded = true;
 }
 
-static const KmModel *
-load_by_name(KmLabeler *labeler, const char *name)
+static void *
+prepare_model(const KmModel *model)
 {
-	KmMoment	moment = current_moment();
-	uint64		known = labeler->generation;
-
-	AcceptInvalidationMessages();
-	labeler->generation = km_registry_generation();
-	labeler->user = GetUserId();
-	labeler->settled = TransactionIdIsValid(labeler->moment.xmax) &&
-		labeler->generation == known && !same_moment(&moment, &labeler->moment);
-	labeler->moment = moment;
-	return km_registry_load(km_registry_find(name), NULL);
-}
-
-static void
-prepare_model(KmLabeler *labeler)
-{
-	const KmModel *model = labeler->model;
+	KmPrepared *prepared = palloc(sizeof(KmPrepared));
 	int			k = model->k;
 	double		weight = 0;
 
 	for (int j = 0; j < k; j++)
 		weight += model->weights[j];
 
-	labeler->space = km_model_space(model);
-	labeler->centroids = block_centroids(model);
-	labeler->reference = palloc(mul_size(k, sizeof(double)));
+	prepared->model = model;
+	prepared->space = km_model_space(model);
+	prepared->centroids = block_centroids(model);
+	prepared->reference = palloc(mul_size(k, sizeof(double)));
 	km_outlier_reference(k, model->sizes, model->radius_rms, model->inertia, weight,
-						 labeler->reference);
-	labeler->z = palloc(mul_size(model->d, sizeof(double)));
-	labeler->dist2 = palloc(mul_size(TYPEALIGN(LANES, k), sizeof(double)));
+						 prepared->reference);
+	return prepared;
 }
 
 /* ---- The arithmetic ---- */
@@ -477,10 +445,10 @@ block_centroids(const KmModel *model)
 static inline void
 measure_centroids(const KmLabeler *labeler)
 {
-	int			k = labeler->model->k;
-	int			d = labeler->model->d;
+	int			k = labeler->prepared->model->k;
+	int			d = labeler->prepared->model->d;
 	const double *z = labeler->z;
-	const KmLanes *block = (const KmLanes *) labeler->centroids;
+	const KmLanes *block = (const KmLanes *) labeler->prepared->centroids;
 
 	for (int j = 0; j < k; j += LANES)
 	{
@@ -508,7 +476,7 @@ nearest(const KmLabeler *labeler, int except)
 	int			best = except == 0 ? 1 : 0;
 	double		least = dist2[best];
 
-	for (int j = best + 1; j < labeler->model->k; j++)
+	for (int j = best + 1; j < labeler->prepared->model->k; j++)
 	{
 		bool		closer = dist2[j] < least && j != except;
 
@@ -532,7 +500,7 @@ cluster_label(const KmModel *model, int cluster)
 static double
 outlier_score(const KmLabeler *labeler)
 {
-	return km_outlier_score(labeler->model->k, labeler->dist2, labeler->reference);
+	return km_outlier_score(labeler->prepared->model->k, labeler->dist2, labeler->prepared->reference);
 }
 
 static TupleDesc

@@ -9,13 +9,14 @@
  * throughout.  Everything about rights is read under the same snapshot; role
  * memberships are always current.
  *
- * Outdated reads.  Callers cache models across statements, and compare
- * km_registry_generation() to know when to look again.  The invalidation
- * behind it may arrive while the active snapshot still shows the state before
- * the change; a model loaded then would be cached under the new generation and
- * outlive its transaction.  So each lookup compares the model's revision with
- * the newest one, and while it lags behind the generation is mixed with the
- * snapshot, until the end of the transaction.
+ * Outdated reads.  Models are kept across statements as long as
+ * km_registry_generation() stays the same.  The invalidation behind it may
+ * arrive while a statement's snapshot still shows the state before the change.
+ * If the kept model is newer than the snapshot, km_registry_sees() tells.  If a
+ * model is loaded that is older than the generation, it must not outlive the
+ * snapshot: so each lookup compares the model's revision with the newest one,
+ * and while it lags behind the generation is mixed with the snapshot, until
+ * the end of the transaction.
  */
 #include "postgres.h"
 
@@ -30,6 +31,7 @@
 #include "model/registry.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -45,6 +47,23 @@ typedef struct KmCloseName
 	char	   *name;
 	int			distance;
 } KmCloseName;
+
+/*
+ * What tells two snapshots of a transaction apart that show different models:
+ * what has ended in between has left the lists of running transactions or
+ * raised xmax, and the transaction's own changes raise curcid.
+ */
+typedef struct KmMoment
+{
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32		xcnt;
+	int32		subxcnt;
+	CommandId	curcid;
+} KmMoment;
+
+/* the last snapshot for which invalidations were asked for */
+static KmMoment heard;
 
 /* the current transaction has read a model that has been changed since */
 static bool behind = false;
@@ -66,6 +85,7 @@ static KmModelRef *lock_model(const char *name);
 static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
 static void list_version(KmListedVersion *listed, const KmScan *scan);
 static char *recorded_scale(Datum options);
+static KmMoment current_moment(void);
 static void transaction_ended(XactEvent event, void *arg);
 
 /* ---- Names ---- */
@@ -166,6 +186,9 @@ fill_ref(KmModelRef *ref, const KmScan *scan)
 	ref->version = ref->promoted;
 	ref->locked = false;
 	ref->revision = DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION));
+	ref->xmin = HeapTupleHeaderGetXmin(scan->tuple->t_data);
+	ref->cmin = TransactionIdIsCurrentTransactionId(ref->xmin) ?
+		HeapTupleHeaderGetCmin(scan->tuple->t_data) : InvalidCommandId;
 }
 
 /*
@@ -529,26 +552,44 @@ recorded_scale(Datum options)
 uint64
 km_registry_generation(void)
 {
-	uint64		generation = km_catalog_generation();
-	Snapshot	snapshot;
-	uint32		identity[5];
+	KmMoment	moment = current_moment();
 
+	if (memcmp(&moment, &heard, sizeof(KmMoment)) != 0)
+	{
+		/* a statement without a lock of its own may not have heard yet */
+		AcceptInvalidationMessages();
+		heard = moment;
+	}
 	if (!behind)
-		return generation;
+		return km_catalog_generation();
+	return hash_bytes_extended((const unsigned char *) &moment, sizeof(KmMoment),
+							   km_catalog_generation());
+}
 
-	/*
-	 * No two snapshots of a transaction that show different models agree in
-	 * all of these: another transaction that has ended in between has left xip
-	 * or raised xmax, and our own changes raise curcid.
-	 */
-	snapshot = km_catalog_snapshot();
-	identity[0] = snapshot->xmin;
-	identity[1] = snapshot->xmax;
-	identity[2] = snapshot->xcnt;
-	identity[3] = snapshot->subxcnt;
-	identity[4] = snapshot->curcid;
-	return hash_bytes_extended((const unsigned char *) identity,
-							   sizeof(identity), generation);
+static KmMoment
+current_moment(void)
+{
+	Snapshot	snapshot = km_catalog_snapshot();
+	KmMoment	moment;
+
+	moment.xmin = snapshot->xmin;
+	moment.xmax = snapshot->xmax;
+	moment.xcnt = snapshot->xcnt;
+	moment.subxcnt = snapshot->subxcnt;
+	moment.curcid = snapshot->curcid;
+	return moment;
+}
+
+bool
+km_registry_sees(const KmModelRef *ref)
+{
+	Snapshot	snapshot = km_catalog_snapshot();
+
+	if (TransactionIdPrecedes(ref->xmin, snapshot->xmin))
+		return true;
+	if (TransactionIdIsCurrentTransactionId(ref->xmin))
+		return ref->cmin < snapshot->curcid;
+	return !XidInMVCCSnapshot(ref->xmin, snapshot);
 }
 
 void

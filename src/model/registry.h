@@ -35,6 +35,8 @@ typedef struct KmModelRef
 	bool		locked;			/* found by a writer: read what is newest, not
 								 * what the active snapshot shows */
 	int64		revision;		/* number of changes to the model so far */
+	TransactionId xmin;			/* the transaction of the last of them, and, if */
+	CommandId	cmin;			/* that is the current one, the command */
 } KmModelRef;
 
 /* What is stored of a version besides the KmModel. */
@@ -154,13 +156,17 @@ extern void km_registry_rename(const char *name, const char *new_name);
 extern void km_registry_set_label(const char *text, int32 cluster, const char *label);
 
 /*
- * A number that changes whenever what a name means, to the current user and
- * under the active snapshot, may have changed: any model, label, grant or role
- * membership, or a snapshot other than one that showed an outdated model.  A
- * cached model is good while it, and the user, stay the same.  Read it before
- * km_registry_find(): a change that arrives during the load must count.
+ * A number that changes whenever any model, label, grant or role membership
+ * has changed, as far as this session has heard, and with each snapshot once
+ * one has shown an outdated model.  What a name meant to a user stays true
+ * while it stays the same, for statements that see what was read
+ * (km_registry_sees).  Read it before km_registry_find(): a change that arrives
+ * during the load must count.
  */
 extern uint64 km_registry_generation(void);
+
+/* Does the running statement see the model as it was found, or something newer? */
+extern bool km_registry_sees(const KmModelRef *ref);
 
 /* registers the callbacks behind the generation; from _PG_init */
 extern void km_registry_init(void);
