@@ -267,7 +267,7 @@ km_agg_deform(KmAggState *state, Datum value, bool isnull, Datum *values, bool *
 static void
 km_agg_pack_elements(KmAggState *state, ArrayType *array, int64 ordinal)
 {
-	double	   *out = km_points_room(state->points);
+	double	   *out = km_store_room(km_points_store(state->points));
 	Datum	   *values;
 	bool	   *nulls;
 	int			n;
@@ -290,7 +290,7 @@ km_agg_pack_elements(KmAggState *state, ArrayType *array, int64 ordinal)
 			km_source_refuse_null(&state->element_column, ordinal);
 		out[t] = get_float8_nan();
 	}
-	km_points_push(state->points, 1);
+	km_store_push(km_points_store(state->points), 1);
 }
 
 /* Does an array, given where features are arrays, have NULL elements? */
@@ -319,7 +319,7 @@ km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ord
 		km_agg_pack_elements(state, holes, ordinal);
 		return;
 	}
-	out = km_points_room(state->points);
+	out = km_store_room(km_points_store(state->points));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		const KmColumn *column = &state->columns[i];
@@ -339,7 +339,7 @@ km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ord
 		}
 		out += column->nfeatures;
 	}
-	km_points_push(state->points, 1);
+	km_store_push(km_points_store(state->points), 1);
 }
 
 /* Take what lengths the values show.  Are all known? */

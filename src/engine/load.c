@@ -55,6 +55,7 @@ typedef struct KmLoader
 	KmColumn	weight_column;
 	KmEncoder	weight_encoder;
 	KmLoad		load;
+	KmStore    *store;			/* of load.points */
 	TupleDesc	desc;
 	Tuplestorestate *waiting;	/* rows before all lengths are known */
 	int64		n_waiting;
@@ -109,7 +110,7 @@ static void
 km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 {
 	KmSource   *source = loader->source;
-	double	   *out = km_points_room(loader->load.points);
+	double	   *out = km_store_room(loader->store);
 	double		weight = 1;
 
 	if (source->weight != NULL)
@@ -149,7 +150,7 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 		}
 		out += column->nfeatures;
 	}
-	km_points_push(loader->load.points, weight);
+	km_store_push(loader->store, weight);
 }
 
 /* All lengths are known: make the points, and pack what has waited. */
@@ -162,6 +163,7 @@ km_loader_begin_points(KmLoader *loader, int d)
 	loader->load.points = km_points_create(loader->team, loader->parent, d,
 										   loader->source->weight != NULL,
 										   mul_size(maintenance_work_mem, 1024));
+	loader->store = km_points_store(loader->load.points);
 	if (loader->waiting == NULL)
 		return;
 	slot = MakeSingleTupleTableSlot(loader->desc, &TTSOpsMinimalTuple);
@@ -250,7 +252,8 @@ km_loader_receive(TupleTableSlot *slot, DestReceiver *self)
 	if (loader->load.points != NULL || km_loader_settle(loader, slot))
 		km_loader_pack(loader, slot, loader->load.n_read);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(loader->rowcxt);
+	if (!loader->rowcxt->isReset)
+		MemoryContextReset(loader->rowcxt);
 	return true;
 }
 

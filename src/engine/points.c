@@ -23,7 +23,6 @@ struct KmPoints
 	MemoryContext finish_cxt;	/* child: all that km_points_finish makes */
 	const KmTeam *members;		/* the team, allocating elsewhere */
 	KmTeam	   *team;			/* the same, allocating in finish_cxt */
-	int64		n;				/* rows pushed */
 	KmStore    *store;			/* as pushed */
 
 	/* after km_points_finish */
@@ -55,17 +54,10 @@ km_points_close(KmPoints *points)
 	km_store_close(points->store);
 }
 
-double *
-km_points_room(KmPoints *points)
+KmStore *
+km_points_store(const KmPoints *points)
 {
-	return km_store_room(points->store);
-}
-
-void
-km_points_push(KmPoints *points, double weight)
-{
-	km_store_push(points->store, weight);
-	points->n++;
+	return points->store;
 }
 
 static KmChunk *
@@ -88,7 +80,7 @@ km_points_begin_finish(KmPoints *points)
 	points->final = store;
 	points->fill = NULL;
 	points->rows.d = store->d;
-	points->rows.n = points->n;
+	points->rows.n = store->n;
 	points->rows.weighted = store->weighted;
 	points->rows.nchunks = store->nchunks;
 	points->rows.arg = points;
@@ -362,7 +354,7 @@ km_points_unfinish(KmPoints *points)
 int64
 km_points_pushed(const KmPoints *points)
 {
-	return points->n;
+	return points->store->n;
 }
 
 int64

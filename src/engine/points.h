@@ -7,7 +7,7 @@
  * the core as KmRows.  Order of calls:
  *
  *		km_points_create
- *		km_points_room, km_points_push		(row by row)
+ *		km_store_room, km_store_push		(row by row)
  *		km_points_finish
  *		km_points_rows, km_points_space, km_points_stats, ...
  *		km_points_close
@@ -24,6 +24,7 @@
 #include "core/rows.h"
 #include "core/space.h"
 #include "core/stats.h"
+#include "engine/store.h"
 
 typedef enum KmMetric
 {
@@ -63,15 +64,8 @@ extern KmPoints *km_points_create(const KmTeam *team, MemoryContext cxt, int d,
  */
 extern void km_points_close(KmPoints *points);
 
-/*
- * Room for one more row of d values.  The caller writes them (NaN: missing)
- * and then calls km_points_push, or does not, and the room is used for the
- * next row.
- */
-extern double *km_points_room(KmPoints *points);
-
-/* weight is ignored unless the points are weighted */
-extern void km_points_push(KmPoints *points, double weight);
+/* where rows are pushed; a missing value is NaN */
+extern KmStore *km_points_store(const KmPoints *points);
 
 typedef struct KmPointsSpec
 {

@@ -37,6 +37,8 @@
  */
 #include "postgres.h"
 
+#include <sys/mman.h>
+
 #include "miscadmin.h"
 #include "storage/buffile.h"
 #include "utils/memutils.h"
@@ -51,6 +53,8 @@
 #define KM_STORE_CHUNK_SHARE	16
 
 #define KM_STORE_MARK_BYTES		(sizeof(double) + sizeof(int32) + sizeof(uint16))
+
+#define KM_STORE_HUGE_PAGE		((Size) 2 * 1024 * 1024)
 
 /* no longer than this between checks for interrupts */
 #define KM_STORE_IO_BYTES		((Size) 1024 * 1024)
@@ -74,6 +78,7 @@ struct KmSpill
 
 static int64 km_store_tiles(int64 capacity);
 static void km_store_begin_chunk(KmStore *store);
+static char *km_store_block(KmStore *store, Size bytes);
 static int64 km_store_next_capacity(const KmStore *store);
 static void km_store_lay_out(const KmStore *store, KmChunk *chunk, char *block,
 							 int64 capacity);
@@ -194,8 +199,7 @@ km_store_begin_chunk(KmStore *store)
 	memset(chunk, 0, sizeof(KmStoreChunk));
 	if (store->spill == NULL)
 	{
-		km_store_lay_out(store, &chunk->rows,
-						 MemoryContextAllocHuge(store->cxt, bytes), capacity);
+		km_store_lay_out(store, &chunk->rows, km_store_block(store, bytes), capacity);
 		store->used += bytes;
 	}
 	else
@@ -210,6 +214,25 @@ km_store_begin_chunk(KmStore *store)
 	store->last_capacity = capacity;
 	store->open = &chunk->rows;
 	store->nchunks++;
+}
+
+/*
+ * Memory for a chunk.  Where the system gives huge pages to those who ask, ask:
+ * to have small ones mapped and cleared takes a tenth of the time of a load.
+ */
+static char *
+km_store_block(KmStore *store, Size bytes)
+{
+	char	   *block = MemoryContextAllocHuge(store->cxt, bytes);
+
+#ifdef MADV_HUGEPAGE
+	char	   *first = (char *) TYPEALIGN(KM_STORE_HUGE_PAGE, block);
+	char	   *end = (char *) TYPEALIGN_DOWN(KM_STORE_HUGE_PAGE, block + bytes);
+
+	if (first < end)
+		(void) madvise(first, end - first, MADV_HUGEPAGE);
+#endif
+	return block;
 }
 
 static int64

@@ -37,6 +37,7 @@ typedef struct KmStore
 {
 	KmChunk    *open;			/* the chunk that takes the next row */
 	int64		room;			/* rows that still fit into it */
+	int64		n;				/* rows pushed */
 
 	MemoryContext cxt;
 	int			d;
@@ -91,6 +92,7 @@ km_store_push(KmStore *store, double weight)
 		store->open->weight[store->open->nrows] = weight;
 	store->open->nrows++;
 	store->room--;
+	store->n++;
 }
 
 /*
