@@ -73,7 +73,7 @@ km_driver_measure(KmDriver *driver)
 
 	for (int t = 0; t < driver->d; t++)
 	{
-		variance += stats->stddev[t] * stats->stddev[t];
+		variance += stats->variance[t];
 		length2 += stats->mean[t] * stats->mean[t];
 	}
 	driver->threshold = driver->params->tol * (variance / driver->d);
