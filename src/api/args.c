@@ -5,7 +5,9 @@
 #include "postgres.h"
 
 #include "api/args.h"
+#include "catalog/pg_type_d.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 void
 km_args_require(FunctionCallInfo fcinfo, int argno, const char *name)
@@ -35,6 +37,19 @@ km_args_text_or_null(FunctionCallInfo fcinfo, int argno)
 	if (PG_ARGISNULL(argno))
 		return NULL;
 	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+bool
+km_args_by_name(FunctionCallInfo fcinfo)
+{
+	Oid		   *types;
+	int			ntypes;
+	bool		by_name;
+
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
+	by_name = ntypes > 0 && types[0] == TEXTOID;
+	pfree(types);
+	return by_name;
 }
 
 int32

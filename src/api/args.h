@@ -25,6 +25,13 @@ extern char *km_args_text(FunctionCallInfo fcinfo, int argno, const char *name);
 /* the same, but NULL for NULL */
 extern char *km_args_text_or_null(FunctionCallInfo fcinfo, int argno);
 
+/*
+ * Is the first argument, a model, given by name rather than as a kmeans_model?
+ * One C function serves both; what it was declared with tells, however it is
+ * called.
+ */
+extern bool km_args_by_name(FunctionCallInfo fcinfo);
+
 /* 22004 if the argument is NULL */
 extern int32 km_args_int(FunctionCallInfo fcinfo, int argno, const char *name);
 extern bool km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name);

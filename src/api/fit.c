@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "api/args.h"
+#include "api/result.h"
 #include "engine/fitjob.h"
 #include "model/fitted.h"
 #include "model/options.h"
@@ -357,15 +358,10 @@ static HeapTuple
 km_fit_summary(FunctionCallInfo fcinfo, const KmFitCall *call, int version)
 {
 	const KmModel *model = call->model;
-	TupleDesc	desc;
 	Datum		values[12];
 	bool		nulls[12] = {false};
-	Interval   *elapsed = palloc0(sizeof(Interval));
 	double		explained = 0;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	elapsed->time = (TimeOffset) (km_fit_elapsed_ms(call) * 1000);
 	values[0] = CStringGetTextDatum(call->name);
 	values[1] = Int32GetDatum(version);
 	values[2] = Int32GetDatum(model->k);
@@ -373,13 +369,13 @@ km_fit_summary(FunctionCallInfo fcinfo, const KmFitCall *call, int version)
 	values[4] = Int64GetDatum(model->n_rows);
 	values[5] = Int64GetDatum(model->n_skipped);
 	values[6] = Float8GetDatum(model->inertia);
-	nulls[7] = !km_fitted_explained(model, &explained);
+	nulls[7] = !km_fitted_explained(model->inertia, model->total_ss, &explained);
 	values[7] = Float8GetDatum(explained);
 	values[8] = Int32GetDatum(model->n_iter);
 	values[9] = BoolGetDatum(model->converged);
 	values[10] = Int64GetDatum(model->seed);
-	values[11] = IntervalPGetDatum(elapsed);
-	return heap_form_tuple(BlessTupleDesc(desc), values, nulls);
+	values[11] = km_result_interval(km_fit_elapsed_ms(call));
+	return heap_form_tuple(km_result_desc(fcinfo), values, nulls);
 }
 
 Datum

@@ -13,15 +13,14 @@
 #include <math.h>
 
 #include "api/args.h"
-#include "catalog/pg_type.h"
+#include "api/result.h"
 #include "compat.h"
-#include "datatype/timestamp.h"
 #include "miscadmin.h"
 #include "model/array.h"
+#include "model/fitted.h"
 #include "model/registry.h"
 #include "model/value.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -44,7 +43,6 @@ static const KmListedVersion *promoted_version(const KmListedModel *model);
 static void list_versions(void *arg, const KmListedModel *model);
 static Datum grantee_names(const KmListedModel *model);
 static char *role_name(Oid role);
-static Datum interval_ms(double ms);
 static void row_begin(KmResultRow *row, FunctionCallInfo fcinfo);
 static void row_end(KmResultRow *row);
 static void add(KmResultRow *row, Datum value);
@@ -124,12 +122,8 @@ kmeans_clusters(PG_FUNCTION_ARGS)
 static KmModel *
 model_argument(FunctionCallInfo fcinfo)
 {
-	Oid		   *types;
-	int			ntypes;
-
 	km_args_require(fcinfo, 0, "model");
-	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
-	if (types[0] != TEXTOID)
+	if (!km_args_by_name(fcinfo))
 		return km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0)));
 	return km_registry_load(km_registry_find(km_args_text(fcinfo, 0, "model")), NULL);
 }
@@ -273,7 +267,7 @@ list_versions(void *arg, const KmListedModel *model)
 		add(row, version->options);
 		add_text(row, role_name(version->fitted_by));
 		add(row, TimestampTzGetDatum(version->fitted_at));
-		add(row, interval_ms(version->elapsed_ms));
+		add(row, km_result_interval(version->elapsed_ms));
 		row_put(row);
 	}
 }
@@ -296,15 +290,6 @@ role_name(Oid role)
 	char	   *name = GetUserNameFromId(role, true);
 
 	return name != NULL ? name : psprintf("%u", role);
-}
-
-static Datum
-interval_ms(double ms)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = (TimeOffset) (ms * 1000);
-	return IntervalPGetDatum(interval);
 }
 
 /* ---- Result rows ---- */
@@ -378,8 +363,10 @@ add_floats(KmResultRow *row, const double *values, int n)
 static void
 add_explained(KmResultRow *row, const KmListedVersion *version)
 {
-	if (version->total_ss > 0)
-		add_float(row, 1 - version->inertia / version->total_ss);
+	double		explained;
+
+	if (km_fitted_explained(version->inertia, version->total_ss, &explained))
+		add_float(row, explained);
 	else
 		add_null(row);
 }

@@ -28,8 +28,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "api/args.h"
+#include "api/result.h"
 #include "api/rowarg.h"
-#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "core/space.h"
 #include "core/stats.h"
@@ -91,7 +92,7 @@ typedef struct KmLabelSite
 } KmLabelSite;
 
 static KmLabeler *measure_row(FunctionCallInfo fcinfo);
-static KmLabelSite *create_site(FmgrInfo *flinfo);
+static KmLabelSite *create_site(FunctionCallInfo fcinfo);
 static KmLabeler *find_labeler(KmLabelSite *site, const struct varlena *key);
 static void empty_site(KmLabelSite *site);
 static KmLabeler *create_labeler(KmLabelSite *site, const struct varlena *key);
@@ -222,7 +223,7 @@ measure_row(FunctionCallInfo fcinfo)
 		key = pg_detoast_datum(key);
 
 	if (site == NULL)
-		site = create_site(fcinfo->flinfo);
+		site = create_site(fcinfo);
 	labeler = site->last;
 	if (labeler == NULL || !same_model(labeler->key, key))
 		labeler = find_labeler(site, key);
@@ -252,11 +253,12 @@ measure_row(FunctionCallInfo fcinfo)
 /* ---- The labeler ---- */
 
 static KmLabelSite *
-create_site(FmgrInfo *flinfo)
+create_site(FunctionCallInfo fcinfo)
 {
+	FmgrInfo   *flinfo = fcinfo->flinfo;
 	KmLabelSite *site = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(KmLabelSite));
 
-	site->by_name = get_fn_expr_argtype(flinfo, 0) == TEXTOID;
+	site->by_name = km_args_by_name(fcinfo);
 	site->cxt = AllocSetContextCreate(flinfo->fn_mcxt, "kmeans labelers",
 									  ALLOCSET_SMALL_SIZES);
 	flinfo->fn_extra = site;
@@ -511,11 +513,8 @@ assignment_desc(FunctionCallInfo fcinfo)
 	if (site->desc == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-		TupleDesc	desc;
 
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		site->desc = BlessTupleDesc(desc);
+		site->desc = km_result_desc(fcinfo);
 		MemoryContextSwitchTo(old);
 	}
 	return site->desc;

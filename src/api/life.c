@@ -13,8 +13,6 @@
 #include "model/registry.h"
 #include "utils/builtins.h"
 
-static void prevent(const char *command);
-
 PG_FUNCTION_INFO_V1(kmeans_drop);
 PG_FUNCTION_INFO_V1(kmeans_rename);
 PG_FUNCTION_INFO_V1(kmeans_set_label);
@@ -26,7 +24,7 @@ kmeans_drop(PG_FUNCTION_ARGS)
 	bool		if_exists;
 	bool		dropped;
 
-	prevent("kmeans_drop()");
+	PreventCommandIfReadOnly("kmeans_drop()");
 	name = km_args_text(fcinfo, 0, "model");
 	if_exists = km_args_bool(fcinfo, 1, "if_exists");
 
@@ -43,7 +41,7 @@ kmeans_rename(PG_FUNCTION_ARGS)
 	char	   *name;
 	char	   *new_name;
 
-	prevent("kmeans_rename()");
+	PreventCommandIfReadOnly("kmeans_rename()");
 	name = km_args_text(fcinfo, 0, "model");
 	new_name = km_args_text(fcinfo, 1, "new_name");
 
@@ -58,7 +56,7 @@ kmeans_set_label(PG_FUNCTION_ARGS)
 	int32		cluster;
 	char	   *label;
 
-	prevent("kmeans_set_label()");
+	PreventCommandIfReadOnly("kmeans_set_label()");
 	name = km_args_text(fcinfo, 0, "model");
 	cluster = km_args_int(fcinfo, 1, "cluster");
 	label = km_args_text_or_null(fcinfo, 2);
@@ -70,12 +68,4 @@ kmeans_set_label(PG_FUNCTION_ARGS)
 
 	km_registry_set_label(name, cluster, label);
 	PG_RETURN_VOID();
-}
-
-static void
-prevent(const char *command)
-{
-	PreventCommandDuringRecovery(command);
-	PreventCommandIfReadOnly(command);
-	PreventCommandIfParallelMode(command);
 }

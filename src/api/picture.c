@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "api/args.h"
+#include "api/result.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "core/blobs.h"
@@ -47,14 +48,11 @@ kmeans_make_blobs(PG_FUNCTION_ARGS)
 	{
 		MemoryContext oldcontext;
 		KmBlobsParams params;
-		TupleDesc	tupdesc;
 
 		funcctx = SRF_FIRSTCALL_INIT();
 		params = blobs_params(fcinfo);
 		oldcontext = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
-		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
+		funcctx->tuple_desc = km_result_desc(fcinfo);
 		funcctx->max_calls = params.n_samples;
 		funcctx->user_fctx = blobs_scan(&params);
 		MemoryContextSwitchTo(oldcontext);

@@ -90,10 +90,10 @@ km_fitted_model(const KmFit *fit, const KmPoints *points, KmColumn *columns,
 }
 
 bool
-km_fitted_explained(const KmModel *model, double *explained)
+km_fitted_explained(double inertia, double total_ss, double *explained)
 {
-	if (!(model->total_ss > 0))
+	if (!(total_ss > 0))
 		return false;
-	*explained = 1 - model->inertia / model->total_ss;
+	*explained = 1 - inertia / total_ss;
 	return true;
 }

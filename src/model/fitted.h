@@ -28,6 +28,6 @@ extern KmModel *km_fitted_model(const KmFit *fit, const KmPoints *points,
 								const KmOptions *options, int64 n_skipped);
 
 /* 1 - inertia / total_ss; false if total_ss is 0 */
-extern bool km_fitted_explained(const KmModel *model, double *explained);
+extern bool km_fitted_explained(double inertia, double total_ss, double *explained);
 
 #endif							/* KM_FITTED_H */
