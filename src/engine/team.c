@@ -87,6 +87,9 @@ static const KmTeamWork *const km_team_works[] = {
 	&km_fit_work
 };
 
+int			km_team_simd = KM_SIMD_AUTO;
+int			km_team_pruning = KM_PRUNING_AUTO;
+
 PGDLLEXPORT void km_team_worker_main(dsm_segment *segment, shm_toc *toc);
 
 /* ---- Memory and interrupts ---- */
@@ -258,6 +261,8 @@ km_team_make(MemoryContext cxt, KmTeamLink *link)
 	state->cxt = cxt;
 	state->link = link;
 	team->arg = state;
+	team->simd = km_team_simd;
+	team->pruning = km_team_pruning;
 	team->alloc = km_team_palloc;
 	team->release = km_team_pfree;
 	team->check = km_team_interrupts;

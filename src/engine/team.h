@@ -17,6 +17,10 @@
 
 #include "core/core.h"
 
+/* kmeans.simd and kmeans.pruning: a KmSimd and a KmPruning, for all teams */
+extern int	km_team_simd;
+extern int	km_team_pruning;
+
 /*
  * A team of one for the current backend: memory from cxt, interrupts from
  * CHECK_FOR_INTERRUPTS, and an end if the postmaster is gone.

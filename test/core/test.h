@@ -15,6 +15,9 @@
 extern bool ok(bool cond, const char *format,...)
 			__attribute__((format(printf, 2, 3)));
 
+/* the plan, at the end; returns whether all were ok */
+extern bool ok_all(void);
+
 /* equal bits, NaN included */
 extern bool same(double a, double b);
 extern bool same_all(const double *a, const double *b, size_t n);
@@ -69,6 +72,7 @@ extern void test_stats(void);
 extern void test_summary(void);
 extern void test_seed(void);
 extern void test_lloyd(void);
+extern void test_pruning(void);
 extern void test_assignment(void);
 extern void test_blobs(void);
 
