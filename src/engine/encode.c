@@ -463,37 +463,29 @@ static double
 unknown_number(const KmEncoder *encoder, Datum value)
 {
 	const char *text = DatumGetCString(value);
+	KmColumnKind kind = encoder->column->kind;
 	double		number;
 	bool		truth;
-	Oid			type;
-	Oid			input;
-	Oid			ioparam;
 
-	switch (encoder->column->kind)
+	if (kind == KM_COLUMN_BOOLEAN)
 	{
-		case KM_COLUMN_BOOLEAN:
-			if (parse_bool(text, &truth))
-				return truth ? 1 : 0;
-			break;
-		case KM_COLUMN_NUMBER:
-			if (read_number(text, &number))
-				return number;
-			break;
-		default:
-			if (read_number(text, &number))
-				return number;
-			type = kind_type(encoder->column->kind);
-			getTypeInputInfo(type, &input, &ioparam);
-			return scalar_number(type) (encoder,
-										OidInputFunctionCall(input, unconstify(char *, text),
-															 ioparam, -1));
+		if (parse_bool(text, &truth))
+			return truth ? 1 : 0;
 	}
+	else if (read_number(text, &number))
+		return number;
+	else if (kind != KM_COLUMN_NUMBER)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("untyped literal \"%s\" for column \"%s\" of kind %s is not a number",
+						text, encoder->column->name, km_column_kind_name(kind)),
+				 errdetail("What it means depends on the settings of the session."),
+				 errhint("Write %s '...'.", km_column_kind_name(kind))));
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("invalid value for column \"%s\" of kind %s: \"%s\"",
-					encoder->column->name,
-					km_column_kind_name(encoder->column->kind), text)));
+					encoder->column->name, km_column_kind_name(kind), text)));
 }
 
 static void

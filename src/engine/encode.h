@@ -91,7 +91,9 @@ typedef enum KmEncodeStatus
  * Prepare to encode values of a type as the column.  Raises 42804 if values
  * of that type cannot be that column.  Memory is taken from the current
  * context.  Type "unknown" is accepted: such values are cstrings (untyped
- * literals), read as a number, or as the column's own type.
+ * literals), read as a category, a truth value or an array where the column is
+ * that, and else as a number: what a date, time or interval means depends on
+ * settings of the session.
  */
 extern void km_encoder_init(KmEncoder *encoder, const KmColumn *column, Oid type);
 
