@@ -33,6 +33,16 @@ GROUP BY arguments ORDER BY arguments;
 SELECT count(DISTINCT model) AS models
 FROM (VALUES (0, 'many'), (1, 'many'), (0, 'parted'), (2, 'parted'), (2, 'SELECT x, y FROM many ORDER BY y')) w(workers, source), LATERAL fit_with(workers, source) AS model;
 
+-- What the leader has to read alone it deals to workers, also from files
+SELECT arguments, count(DISTINCT model) AS models
+FROM (VALUES (', metric => ''cosine'', scale => ''minmax'''), (', weight => ''hole''')) a(arguments),
+     (VALUES (0, 'SELECT * FROM many'), (1, 'SELECT * FROM many'), (3, 'SELECT * FROM many ORDER BY x'), (2, 'many')) w(workers, source), LATERAL fit_with(workers, source, arguments) AS model
+GROUP BY arguments ORDER BY arguments;
+SET maintenance_work_mem = '1MB';
+SELECT count(DISTINCT model) AS models
+FROM (VALUES (0, 'many'), (2, 'SELECT x, y FROM many'), (1, 'SELECT y, x FROM many ORDER BY y')) w(workers, source), LATERAL fit_with(workers, source) AS model;
+RESET maintenance_work_mem;
+
 -- Errors name the row as the serial load counts it
 UPDATE many SET y = 'NaN' WHERE i = 200000;
 VACUUM FULL many;

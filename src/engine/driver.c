@@ -99,15 +99,13 @@ km_driver_measure(KmDriver *driver)
 		km_stats_free(driver->team, own);
 }
 
-/* How to start, and how many times. */
-static KmInit
-km_driver_init(const KmDriver *driver, int *n_init)
+KmInit
+km_driver_init(const KmFitParams *params, double n, int d, int *n_init)
 {
-	const KmFitParams *params = driver->params;
 	KmInit		init = params->init;
 
 	if (init == KM_INIT_AUTO)
-		init = (double) km_points_count(driver->points) * params->k * driver->d *
+		init = n * params->k * d *
 			KM_AUTO_RUNS * KM_AUTO_PASSES > KM_AUTO_WORK ?
 			KM_INIT_PARALLEL : KM_INIT_PLUSPLUS;
 	if (params->n_init > 0)
@@ -409,7 +407,7 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	best.centroids = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 
 	km_driver_measure(&driver);
-	init = km_driver_init(&driver, &n_init);
+	init = km_driver_init(params, km_points_count(points), driver.d, &n_init);
 	for (int run = 1; run <= n_init; run++)
 	{
 		INSTR_TIME_SET_CURRENT(driver.last_report);

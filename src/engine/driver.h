@@ -70,6 +70,9 @@ typedef struct KmFit
 	KmIterationLog *iterations; /* of all runs */
 } KmFit;
 
+/* How n rows of d features are started, and how many times. */
+extern KmInit km_driver_init(const KmFitParams *params, double n, int d, int *n_init);
+
 /*
  * Fit finished points (at least one row).  A collective operation: all
  * participants get the same fit, but only the leader's is numbered by

@@ -4,6 +4,10 @@
  *
  * Leader and workers run the same function, km_fitjob_work(), on their own
  * rows.  A worker learns its job from the leader's message.
+ *
+ * A table that is large enough is read by a team from the beginning.  Any other
+ * source the leader reads alone; then it knows how much work the fit will be,
+ * and deals the rows to a team if that pays.
  */
 #include "postgres.h"
 
@@ -12,15 +16,17 @@
 #include "optimizer/cost.h"
 #include "utils/memutils.h"
 
+#include "engine/deal.h"
 #include "engine/fitjob.h"
 
 /*
- * Estimates, to decide whether workers pay: nanoseconds to read a row, and to
- * compare a value with a centroid over all passes of a fit; and what a worker
- * costs to start.
+ * Estimates in nanoseconds, to decide whether workers pay: to read a row; to
+ * describe a value, before the fit and after it; to compare it with a centroid
+ * in all passes of a run; and what makes a worker worth its start.
  */
 #define KM_JOB_ROW_NS		60.0
-#define KM_JOB_VALUE_NS		2.0
+#define KM_JOB_VALUE_NS		30.0
+#define KM_JOB_CELL_NS		3.0
 #define KM_JOB_WORKER_NS	20e6
 
 static void *km_fitjob_receive(StringInfo message);
@@ -80,6 +86,7 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	pq_sendfloat8(message, params->tol);
 	pq_sendint64(message, params->seed);
 	pq_sendint32(message, job->init_d);
+	pq_sendint8(message, job->dealt);
 }
 
 static void *
@@ -113,28 +120,53 @@ km_fitjob_receive(StringInfo message)
 	params->tol = pq_getmsgfloat8(message);
 	params->seed = pq_getmsgint64(message);
 	job->init_d = pq_getmsgint(message, 4);
+	job->dealt = pq_getmsgbyte(message);
 	return job;
 }
 
 /* ---- The work ---- */
 
+/* Everybody reads a part of the source. */
 static void
-km_fitjob_work(KmTeam *team, void *arg)
+km_fitjob_read(KmTeam *team, KmFitJob *job)
 {
-	KmFitJob   *job = arg;
-	KmPointsSpec spec = {
-		.scale = job->scale,
-		.metric = job->metric,
-		.on_null = job->on_null
-	};
 	int64_t		pushed = 0;
-	size_t		bytes;
 
 	job->load = km_source_load(job->source, job->on_null, job->params.k, team,
 							   CurrentMemoryContext);
 	if (job->load.points != NULL)
 		pushed = km_points_pushed(job->load.points);
 	km_team_add(team, &pushed, 1);
+	job->n_rows = pushed;
+}
+
+/* The leader has read it. */
+static void
+km_fitjob_deal(KmTeam *team, KmFitJob *job)
+{
+	int64_t		pushed = job->n_rows;
+
+	km_team_add(team, &pushed, 1);
+	job->n_rows = pushed;
+
+	/* the team has come: rows that are given away do not come back */
+	job->committed = true;
+	if (team->rank > 0)
+		job->load.points = km_source_points(job->source, team, CurrentMemoryContext);
+	km_deal(job->load.points, team);
+}
+
+/* The rows are in. */
+static void
+km_fitjob_fit(KmTeam *team, KmFitJob *job)
+{
+	KmPointsSpec spec = {
+		.scale = job->scale,
+		.metric = job->metric,
+		.on_null = job->on_null
+	};
+	size_t		bytes;
+
 	job->committed = true;
 	if (job->init_d > 0)
 		job->params.init_centroids =
@@ -142,7 +174,7 @@ km_fitjob_work(KmTeam *team, void *arg)
 							  mul_size(mul_size(job->params.k, job->init_d), sizeof(double)),
 							  &bytes);
 
-	if (pushed > 0)
+	if (job->n_rows > 0)
 	{
 		job->features = km_column_features(job->source->columns, job->source->ncolumns,
 										   &job->nfeatures);
@@ -158,46 +190,88 @@ km_fitjob_work(KmTeam *team, void *arg)
 		km_points_close(job->load.points);
 }
 
-/* How many workers pay, beside the leader. */
-static int
-km_fitjob_workers(const KmFitJob *job)
+static void
+km_fitjob_work(KmTeam *team, void *arg)
 {
-	const KmSource *source = job->source;
-	double		work;
+	KmFitJob   *job = arg;
+
+	if (job->dealt)
+		km_fitjob_deal(team, job);
+	else
+		km_fitjob_read(team, job);
+	km_fitjob_fit(team, job);
+}
+
+/* ---- With workers or without ---- */
+
+/* What it takes to fit n rows of d features. */
+static double
+km_fitjob_estimate(const KmFitJob *job, double n, int d)
+{
+	int			runs;
+
+	(void) km_driver_init(&job->params, n, d, &runs);
+	return n * d * (KM_JOB_VALUE_NS + KM_JOB_CELL_NS * runs * job->params.k);
+}
+
+/*
+ * Do the work with as many workers as pay, beside the leader.  Returns false if
+ * there is none, or if they do not come to it.
+ */
+static bool
+km_fitjob_with_workers(KmFitJob *job, double estimate)
+{
+	int			nworkers = (int) Min(estimate / KM_JOB_WORKER_NS,
+									 Min(max_parallel_maintenance_workers,
+										 max_parallel_workers));
+	StringInfoData message;
+	MemoryContext cxt;
+	MemoryContext old;
+	bool		done;
+
+	if (nworkers == 0)
+		return false;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "kmeans team",
+								ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	initStringInfo(&message);
+	km_fitjob_send(&message, job);
+	done = km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed);
+	MemoryContextSwitchTo(old);
+	if (!done)
+		MemoryContextDelete(cxt);
+	return done;
+}
+
+/* In ranges of blocks.  Whatever was found out is forgotten if that fails. */
+static bool
+km_fitjob_read_with_workers(KmFitJob *job)
+{
+	KmSource   *source = job->source;
 
 	if (source->ranges == NULL)
-		return 0;
-	work = source->rows * (KM_JOB_ROW_NS +
-						   KM_JOB_VALUE_NS * job->params.k * source->ncolumns);
-	return (int) Min(work / KM_JOB_WORKER_NS,
-					 Min(max_parallel_maintenance_workers, max_parallel_workers));
+		return false;
+	if (km_fitjob_with_workers(job, source->rows * KM_JOB_ROW_NS +
+							   km_fitjob_estimate(job, source->rows, source->ncolumns)))
+		return true;
+	for (int i = 0; i < source->ncolumns; i++)
+		if (source->columns[i].kind == KM_COLUMN_ARRAY)
+			source->columns[i].nfeatures = 0;
+	return false;
 }
 
 void
 km_fitjob_run(KmFitJob *job)
 {
-	StringInfoData message;
-	int			nworkers = km_fitjob_workers(job);
+	KmTeam	   *alone = km_team_alone(CurrentMemoryContext);
 
-	if (nworkers > 0)
-	{
-		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "kmeans team",
-												  ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-		bool		done;
-
-		initStringInfo(&message);
-		km_fitjob_send(&message, job);
-		done = km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed);
-		MemoryContextSwitchTo(old);
-		if (done)
-			return;
-
-		/* the rows that were read so far */
-		MemoryContextDelete(cxt);
-		for (int i = 0; i < job->source->ncolumns; i++)
-			if (job->source->columns[i].kind == KM_COLUMN_ARRAY)
-				job->source->columns[i].nfeatures = 0;
-	}
-	km_fitjob_work(km_team_alone(CurrentMemoryContext), job);
+	if (km_fitjob_read_with_workers(job))
+		return;
+	km_fitjob_read(alone, job);
+	job->dealt = job->n_rows > 0;
+	if (job->dealt &&
+		km_fitjob_with_workers(job, km_fitjob_estimate(job, job->n_rows,
+													   km_source_features(job->source))))
+		return;
+	km_fitjob_fit(alone, job);
 }

@@ -29,6 +29,9 @@ typedef struct KmFitJob
 	void		(*ready) (struct KmFitJob *job);
 	void	   *arg;
 
+	/* The leader has read all rows, before the team came. */
+	bool		dealt;
+
 	/* the leader's results */
 	KmLoad		load;			/* n_skipped with rows of length 0 */
 	char	  **features;		/* NULL if no row could be used */

@@ -77,20 +77,36 @@ km_source_check_size(int64 nfeatures, int k)
 				 errdetail("At most %d are allowed.", KM_MAX_CELLS)));
 }
 
-/* The number of features; 0 while an array column's length is unknown. */
-static int
-km_loader_features(const KmLoader *loader)
+int
+km_source_features(const KmSource *source)
 {
 	int64		d = 0;
 
-	for (int i = 0; i < loader->source->ncolumns; i++)
+	for (int i = 0; i < source->ncolumns; i++)
 	{
-		if (loader->source->columns[i].nfeatures == 0)
+		if (source->columns[i].nfeatures == 0)
 			return 0;
-		d += loader->source->columns[i].nfeatures;
+		d += source->columns[i].nfeatures;
 	}
+	return (int) Min(d, PG_INT32_MAX);
+}
+
+KmPoints *
+km_source_points(const KmSource *source, const KmTeam *team, MemoryContext cxt)
+{
+	return km_points_create(team, cxt, km_source_features(source),
+							source->weight != NULL,
+							mul_size(maintenance_work_mem, 1024));
+}
+
+/* The number of features, if it is known and allowed, else 0. */
+static int
+km_loader_features(const KmLoader *loader)
+{
+	int			d = km_source_features(loader->source);
+
 	km_source_check_size(d, loader->k);
-	return (int) d;
+	return d;
 }
 
 void
@@ -155,14 +171,13 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 
 /* All lengths are known: make the points, and pack what has waited. */
 static void
-km_loader_begin_points(KmLoader *loader, int d)
+km_loader_begin_points(KmLoader *loader)
 {
 	TupleTableSlot *slot;
 	int64		ordinal = 0;
 
-	loader->load.points = km_points_create(loader->team, loader->parent, d,
-										   loader->source->weight != NULL,
-										   mul_size(maintenance_work_mem, 1024));
+	loader->load.points = km_source_points(loader->source, loader->team,
+										   loader->parent);
 	loader->store = km_points_store(loader->load.points);
 	if (loader->waiting == NULL)
 		return;
@@ -196,7 +211,7 @@ km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
 	d = km_loader_features(loader);
 	if (d > 0)
 	{
-		km_loader_begin_points(loader, d);
+		km_loader_begin_points(loader);
 		return true;
 	}
 
@@ -427,7 +442,7 @@ km_loader_agree(KmLoader *loader)
 
 	d = km_loader_features(loader);
 	if (loader->load.points == NULL && d > 0)
-		km_loader_begin_points(loader, d);
+		km_loader_begin_points(loader);
 	else if (loader->waiting != NULL)
 		km_loader_give_up_waiting(loader);
 

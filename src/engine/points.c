@@ -54,6 +54,12 @@ km_points_close(KmPoints *points)
 	km_store_close(points->store);
 }
 
+void
+km_points_join(KmPoints *points, const KmTeam *team)
+{
+	points->members = team;
+}
+
 KmStore *
 km_points_store(const KmPoints *points)
 {

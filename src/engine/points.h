@@ -64,6 +64,9 @@ extern KmPoints *km_points_create(const KmTeam *team, MemoryContext cxt, int d,
  */
 extern void km_points_close(KmPoints *points);
 
+/* From now on the rows are those of this participant of the team. */
+extern void km_points_join(KmPoints *points, const KmTeam *team);
+
 /* where rows are pushed; a missing value is NaN */
 extern KmStore *km_points_store(const KmPoints *points);
 

@@ -71,6 +71,16 @@ typedef struct KmLoad
 extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k, KmTeam *team,
 							 MemoryContext parent);
 
+/* The number of features; 0 while an array column's length is unknown. */
+extern int	km_source_features(const KmSource *source);
+
+/*
+ * Points for rows of a source whose features are known, within
+ * maintenance_work_mem for all participants.
+ */
+extern KmPoints *km_source_points(const KmSource *source, const KmTeam *team,
+								  MemoryContext cxt);
+
 /* Does a name by itself say that the column identifies rows (id, ..._id)? */
 extern bool km_source_is_identifier(const char *name);
 

@@ -279,6 +279,25 @@ km_store_edit(KmStore *store, int chunk)
 }
 
 void
+km_store_pop(KmStore *store, int64 nrows)
+{
+	int			last = store->nchunks - 1;
+	KmChunk    *chunk = &store->chunks[last].rows;
+
+	store->open = NULL;
+	store->room = 0;
+	store->n -= nrows;
+	chunk->nrows -= nrows;
+	if (chunk->nrows > 0)
+		return;
+	store->nchunks--;
+	if (store->spill == NULL || last < store->first_spilled)
+		pfree(chunk->values);
+	else if (store->spill->loaded == last)
+		store->spill->loaded = -1;
+}
+
+void
 km_store_hide(KmStore *store, int chunk, int64 nrows)
 {
 	store->chunks[chunk].rows.nrows -= nrows;

@@ -104,6 +104,12 @@ extern KmChunk *km_store_get(KmStore *store, int chunk);
 extern KmChunk *km_store_edit(KmStore *store, int chunk);
 
 /*
+ * Forget the last so many rows of the last chunk, and the chunk if it has no
+ * others.
+ */
+extern void km_store_pop(KmStore *store, int64 nrows);
+
+/*
  * Leave the last so many rows of a chunk out of all that follows, until
  * km_store_unhide().  No row can be pushed meanwhile.
  */

@@ -37,11 +37,11 @@
 #include "engine/fitjob.h"
 #include "engine/team.h"
 
-#define KM_TEAM_SLOT_BYTES	(64 * 1024)
+#define KM_TEAM_SLOT_BYTES	(256 * 1024)
 #define KM_TEAM_SLOT_WORDS	(KM_TEAM_SLOT_BYTES / sizeof(int64))
 
-/* which makes 16 MB of shared memory */
-#define KM_TEAM_MAX_WORKERS	127
+/* which makes 31 MB of shared memory */
+#define KM_TEAM_MAX_WORKERS	61
 
 /* How long to look out for the others: 20 to 50 microseconds. */
 #define KM_TEAM_SPINS		1000
@@ -311,6 +311,36 @@ km_team_broadcast(KmTeam *team, const void *mine, size_t bytes, size_t *total)
 		return copy;
 	}
 	return team->gather(team->arg, mine, team->rank == 0 ? bytes : 0, total);
+}
+
+/*
+ * A slot holds the number of bytes, then, at KM_TEAM_SLOT_BYTES - KM_TEAM_PIECE,
+ * the piece; the leader's holds the number of all.
+ */
+bool
+km_team_deal(KmTeam *team, size_t (*write) (void *arg, char *room),
+			 void *arg, const char **piece, size_t *bytes)
+{
+	KmTeamLink *link = ((KmTeamState *) team->arg)->link;
+	size_t	   *all = (size_t *) km_team_slot(link, 0);
+	size_t	   *mine = (size_t *) km_team_slot(link, link->rank);
+
+	if (link->rank == 0)
+	{
+		*all = 0;
+		for (int rank = 1; rank < link->size; rank++)
+		{
+			size_t	   *slot = (size_t *) km_team_slot(link, rank);
+
+			*slot = write(arg, (char *) slot + KM_TEAM_SLOT_BYTES - KM_TEAM_PIECE);
+			*all += *slot;
+		}
+	}
+	km_team_meet(link);
+	*piece = (const char *) mine + KM_TEAM_SLOT_BYTES - KM_TEAM_PIECE;
+	*bytes = link->rank == 0 ? 0 : *mine;
+	link->turn ^= 1;
+	return *all > 0;
 }
 
 /* ---- Bringing up workers ---- */

@@ -68,6 +68,17 @@ extern bool km_team_run(KmTeamWorkId id, int nworkers, StringInfo message, void 
  */
 extern uint64 km_team_next(KmTeam *team);
 
+/*
+ * Every participant but the leader gets a piece of up to KM_TEAM_PIECE bytes,
+ * which the leader's function writes and counts.  The piece is there until the
+ * next operation; *bytes may be 0.  Returns false, to all alike, once the
+ * function had nothing for anybody.
+ */
+#define KM_TEAM_PIECE	((size_t) (256 * 1024 - 64))
+
+extern bool km_team_deal(KmTeam *team, size_t (*write) (void *arg, char *room),
+						 void *arg, const char **piece, size_t *bytes);
+
 /* Everybody gets the leader's bytes (allocated by the team). */
 extern void *km_team_broadcast(KmTeam *team, const void *mine, size_t bytes,
 							   size_t *total);

@@ -80,6 +80,19 @@ for my $processes (1, 0)
 $node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 $node->restart;
 
+# --- Sources that cannot be read in ranges of blocks
+
+my (undef, $stdout, $stderr) = $node->psql('postgres', <<'SQL');
+SET client_min_messages = debug1;
+SELECT kmeans_fit('dealt', 'SELECT x FROM wide ORDER BY x[7]', k => 50, init => 'random', n_init => 1, max_iter => 3);
+SET max_parallel_maintenance_workers = 0;
+SELECT kmeans_fit('read', 'wide', k => 50, init => 'random', n_init => 1, max_iter => 3);
+SET client_min_messages = error;
+SELECT kmeans_get('dealt')::text = kmeans_get('read')::text;
+SQL
+like($stderr, qr/launched [1-4] of/, 'rows of a query are dealt to workers');
+like($stdout, qr/^t$/m, 'with the same model');
+
 # --- Little shared memory
 
 # Run a command in a mount namespace of its own, whose /dev/shm has this size.
@@ -94,7 +107,7 @@ sub with_shared_memory
 SKIP:
 {
 	skip 'no mount namespaces for users here', 4 if !with_shared_memory('1200k', 'true 2>/dev/null');
-	for my $case ([ '1200k', 'going on without workers: could not resize' ], [ '3m', 'launched 4 of 4 workers' ])
+	for my $case ([ '1200k', 'going on without workers: could not resize' ], [ '5m', 'launched 4 of 4 workers' ])
 	{
 		my ($size, $expected) = @$case;
 
