@@ -44,6 +44,8 @@ def show(lab, results):
         print(plain(HEAD, [figure.cells() for figure in results.figures]))
     for title, head, table in results.tables:
         print(f"\n{title}\n{plain(head, table)}")
+    for title, text in results.texts:
+        print(f"\n{title}\n{text}")
 
 
 main(pathlib.Path(sys.argv[1]))

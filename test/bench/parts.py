@@ -1,6 +1,8 @@
 """The parts of the benchmark.  Each measures, and adds to the results."""
 
 import os
+import re
+import subprocess
 import threading
 import time
 
@@ -25,6 +27,7 @@ class Results:
         self.passes = []        # title, ours, theirs
         self.scans = []         # title, seconds
         self.growth = {}        # what grows: [(value, seconds), ...]
+        self.texts = []         # title, text
 
     def ratio(self, part, what, ours, theirs, reach, hope, more=False):
         """A figure from two times: theirs / ours where more is better, else
@@ -334,5 +337,35 @@ def window(lab, results):
                       2 * reach, more=True)
 
 
+# a line of the core's benchmark
+SHAPE = re.compile(r"(?P<n>\d+) x +(?P<d>\d+) k +(?P<k>\d+) spread (?P<spread>\S+) \| label +\S+ ns/row"
+                   r" +(?P<gflops>\S+) GFLOP/s +(?P<peak>\d+) % of peak"
+                   r" +(?P<gb>\S+) GB/s +(?P<reading>\d+) % of reading")
+
+
+def kernel(lab, results):
+    """The core's own benchmark, without a server: labelling all rows, on one
+    core, beside what that core can do."""
+    text = subprocess.run(["make", "-s", "-C", "test/core", "bench"], check=True,
+                          stdout=subprocess.PIPE, universal_newlines=True).stdout
+    results.texts.append(("Kernel", text))
+    lines = [line for line in map(SHAPE.search, text.splitlines()) if line]
+    if not lines:
+        raise RuntimeError("unknown output of the core's benchmark:\n" + text)
+    for line in lines:
+        if line["spread"] == "0":
+            continue
+        d, k = int(line["d"]), int(line["k"])
+        what = f"blobs {datasets.size(int(line['n']))} x {d}, k {k}"
+        if k <= 10:
+            results.figures.append(Figure(
+                "kernel", f"share of memory bandwidth, {what}", line["gb"] + " GB/s",
+                float(line["reading"]), 85, 95, unit="%", more=True))
+        elif d == 16 or (d >= 128 and k >= 256):
+            results.figures.append(Figure(
+                "kernel", f"share of FMA peak, {what}", line["gflops"] + " GFLOP/s",
+                float(line["peak"]), *((70, 80) if d == 16 else (85, 95)), unit="%", more=True))
+
+
 PARTS = {part.__name__: part
-         for part in (fit, load, passes, job, predict, aggregate, memory, growth, sql, window)}
+         for part in (fit, load, passes, job, kernel, predict, aggregate, memory, growth, sql, window)}

@@ -93,6 +93,8 @@ Times are medians of five rounds. What a figure compares took turns in one run: 
   Both must end with the same inertia, or the benchmark stops.
 - *job*: `model` is COPY BINARY through psycopg2, numpy.frombuffer, KMeans; ours one `kmeans_fit`. `labelled` copies the ids as well and
   copies ids and labels back into a new table; ours is `kmeans_fit` and `CREATE TABLE ... AS SELECT id, kmeans_predict(...)`.
+- *kernel*: `make -C test/core bench`, without a server, on one core: labelling every row from scratch, against fused multiply-adds in registers
+  and against reading memory in order, both measured at its start.
 - *predict*: serial. `join` is a hash join with a table of 1,000 models, rows of different models in turn, against the same join with one model by name.
 - *memory*: the largest anonymous resident memory of the backend during a serial fit, less that before, less 8 bytes a value.
 - *sql*: one pass written in SQL (nearest centroid by ORDER BY ... LIMIT 1 of a subquery, then avg and GROUP BY), times the passes of our fit.
@@ -112,4 +114,6 @@ def write_results(file, lab, rival, results):
                 "![The same as a picture](results.svg)", "## What was measured", HOW.rstrip()]
     for title, head, table in results.tables:
         sections += ["## " + title, markdown(head, table)]
+    for title, text in results.texts:
+        sections += ["## " + title, "```\n" + text.rstrip() + "\n```"]
     file.write("\n\n".join(sections) + "\n")
