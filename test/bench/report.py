@@ -84,7 +84,7 @@ def machine(lab, rival):
 
 HOW = """\
 Times are medians of five rounds. What a figure compares took turns in one run: ours, theirs, ours, theirs.
-`reach` and `hope` are the figures that the design set itself; below, `short` means not reached.
+`reach` and `hope` are the figures that the design set itself; a figure that reaches neither is `short`.
 
 - *fit*: `kmeans_fit` with its defaults (seeding, passes to convergence, statistics, storing the model), against `avg` of the same four columns.
 - *load*: a serial fit with `on_null => 'error'` of a table whose last row has a NULL: it ends, with that error, at the moment when all rows are read.
