@@ -31,6 +31,7 @@ main(void)
 	test_lloyd();
 	test_assignment();
 	test_blobs();
+	test_criteria();
 	ok(solo_allocated() == 0, "everything allocated was released");
 	printf("1..%d\n", tests_run);
 	if (tests_failed > 0)
