@@ -33,16 +33,18 @@ typedef struct KmWords
 	const char *lowest;
 	const char *high;
 	const char *low;
+	bool		after;			/* they come after the feature */
 } KmWords;
 
-static const KmWords number_words = {"the highest", "the lowest", "high", "low"};
-static const KmWords time_words = {"the latest", "the earliest", "late", "early"};
-static const KmWords share_words = {"most often", "least often", "often", "seldom"};
+static const KmWords number_words = {"the highest", "the lowest", "high", "low", false};
+static const KmWords time_words = {"the latest", "the earliest", "late", "early", false};
+static const KmWords share_words = {"most often", "least often", "often", "seldom", true};
 
 static char *share_text(double share);
 static void add_share(StringInfo out, const KmModel *model, const KmProfile *profile, int j);
 static void add_feature(StringInfo out, const KmModel *model, const KmProfile *profile,
 						int j, int t);
+static char *word_for(const KmWords *words, double position, double z);
 static int	find_rank(const KmModel *model, const KmProfile *profile, int j, int rank);
 static const KmColumn *column_of(const KmModel *model, int t);
 static const KmWords *words_of(const KmColumn *column);
@@ -119,28 +121,36 @@ share_text(double share)
 	return psprintf(percent > 0 && percent < 9.95 ? "%.1f %%" : "%.0f %%", percent);
 }
 
-/* 'the highest price (12.5 against 3.1 overall, +2.1 sd)' */
+/*
+ * 'the highest price (12.5 against 3.1 overall, +2.1 sd)', 'paid often (80 %
+ * against 30 % overall, +1.1 sd)'
+ */
 static void
 add_feature(StringInfo out, const KmModel *model, const KmProfile *profile, int j, int t)
 {
 	Size		cell = (Size) j * model->d + t;
 	const KmColumn *column = column_of(model, t);
 	const KmWords *words = words_of(column);
-	double		z = profile->z[cell];
+	char	   *word = word_for(words, profile->position[cell], profile->z[cell]);
 	char	   *mean;
 	char	   *mean_of_all;
 
-	if (profile->position[cell] == 1)
-		appendStringInfoString(out, words->highest);
-	else if (profile->position[cell] == 0)
-		appendStringInfoString(out, words->lowest);
-	else
-		appendStringInfo(out, "%s%s",
-						 fabs(z) >= STRONG ? "very " : fabs(z) >= PLAIN ? "" : "rather ",
-						 z > 0 ? words->high : words->low);
 	value_texts(column, model->mean[cell], profile->mean[t], &mean, &mean_of_all);
-	appendStringInfo(out, " %s (%s against %s overall, %+.1f sd)",
-					 model->features[t], mean, mean_of_all, z);
+	appendStringInfo(out, "%s %s (%s against %s overall, %+.1f sd)",
+					 words->after ? model->features[t] : word,
+					 words->after ? word : model->features[t],
+					 mean, mean_of_all, profile->z[cell]);
+}
+
+static char *
+word_for(const KmWords *words, double position, double z)
+{
+	if (position == 1)
+		return pstrdup(words->highest);
+	if (position == 0)
+		return pstrdup(words->lowest);
+	return psprintf("%s%s", fabs(z) >= STRONG ? "very " : fabs(z) >= PLAIN ? "" : "rather ",
+					z > 0 ? words->high : words->low);
 }
 
 /* the feature of that rank */
@@ -262,10 +272,9 @@ static char *
 number_text(double value, int digits)
 {
 	double		size = fabs(value);
+	int			whole = size >= 1 && size < 1e15 ? (int) log10(size) + 1 : 0;
 
-	if (size < 1 || size >= 1e15)
-		return psprintf("%.*g", digits, value);
-	return psprintf("%.*f", Max(digits - 1 - (int) log10(size), 0), value);
+	return psprintf("%.*g", Max(digits, whole), value);
 }
 
 /* ---- A row that sticks out ---- */

@@ -7,9 +7,10 @@
  *
  *		overall variance = sum of w (sd^2 + (mean - overall mean)^2) / sum of w
  *
- * in which every term is positive, so nothing cancels.  A constant feature is
- * known by its minimum and maximum: a weighted mean of equal numbers need not
- * equal them in its last bit.
+ * in which every term is positive, so nothing cancels.  Numbers are divided
+ * by a power of two first, which rounds nothing and keeps squares and products
+ * from overflowing.  A constant feature is known by its minimum and maximum: a
+ * weighted mean of equal numbers need not equal them in its last bit.
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 
 static double *new_cells(Size n);
 static void overall(const KmModel *model, KmProfile *profile, int t);
+static void overall_mean(const KmModel *model, KmProfile *profile, int t);
 static void overall_stddev(const KmModel *model, KmProfile *profile, int t);
 static void rank_features(const KmModel *model, KmProfile *profile, int j, KmPlace *places);
 static void rank_clusters(const KmModel *model, KmProfile *profile, int t, KmPlace *places);
@@ -70,7 +72,6 @@ new_cells(Size n)
 static void
 overall(const KmModel *model, KmProfile *profile, int t)
 {
-	double		mean = 0;
 	double		least = INFINITY;
 	double		most = -INFINITY;
 
@@ -80,15 +81,16 @@ overall(const KmModel *model, KmProfile *profile, int t)
 
 		if (!(model->weights[j] > 0))
 			continue;
-		mean += model->weights[j] / profile->total_weight * model->mean[cell];
 		least = Min(least, model->min[cell]);
 		most = Max(most, model->max[cell]);
 	}
-	profile->mean[t] = Min(Max(mean, least), most);
+	profile->mean[t] = least;
+	profile->stddev[t] = 0;
 	if (least < most)
+	{
+		overall_mean(model, profile, t);
 		overall_stddev(model, profile, t);
-	else
-		profile->stddev[t] = 0;
+	}
 
 	for (int j = 0; j < model->k; j++)
 	{
@@ -100,34 +102,50 @@ overall(const KmModel *model, KmProfile *profile, int t)
 	}
 }
 
-/* on numbers divided by the largest, whose squares cannot overflow */
+static void
+overall_mean(const KmModel *model, KmProfile *profile, int t)
+{
+	double		largest = 0;
+	double		sum = 0;
+	int			exponent;
+
+	for (int j = 0; j < model->k; j++)
+		if (model->weights[j] > 0)
+			largest = Max(largest, fabs(model->mean[(Size) j * model->d + t]));
+	(void) frexp(largest, &exponent);
+	for (int j = 0; j < model->k; j++)
+		if (model->weights[j] > 0)
+			sum += model->weights[j] *
+				ldexp(model->mean[(Size) j * model->d + t], -exponent);
+	profile->mean[t] = ldexp(sum / profile->total_weight, exponent);
+}
+
 static void
 overall_stddev(const KmModel *model, KmProfile *profile, int t)
 {
 	double		largest = 0;
 	double		sum = 0;
+	int			exponent;
 
-	for (int pass = 0; pass < 2; pass++)
+	for (int j = 0; j < model->k; j++)
 	{
-		for (int j = 0; j < model->k; j++)
-		{
-			Size		cell = (Size) j * model->d + t;
-			double		apart = fabs(model->mean[cell] - profile->mean[t]);
-			double		sd = model->stddev[cell];
+		Size		cell = (Size) j * model->d + t;
 
-			if (!(model->weights[j] > 0))
-				continue;
-			if (pass == 0)
-				largest = Max(largest, Max(apart, sd));
-			else
-				sum += model->weights[j] / profile->total_weight *
-					((sd / largest) * (sd / largest) +
-					 (apart / largest) * (apart / largest));
-		}
-		if (largest == 0)
-			break;
+		if (model->weights[j] > 0)
+			largest = Max(largest, Max(fabs(model->mean[cell] - profile->mean[t]),
+									   model->stddev[cell]));
 	}
-	profile->stddev[t] = largest * sqrt(sum);
+	(void) frexp(largest, &exponent);
+	for (int j = 0; j < model->k; j++)
+	{
+		Size		cell = (Size) j * model->d + t;
+		double		apart = ldexp(model->mean[cell] - profile->mean[t], -exponent);
+		double		sd = ldexp(model->stddev[cell], -exponent);
+
+		if (model->weights[j] > 0)
+			sum += model->weights[j] * (sd * sd + apart * apart);
+	}
+	profile->stddev[t] = ldexp(sqrt(sum / profile->total_weight), exponent);
 }
 
 static void
