@@ -99,11 +99,7 @@ km_profile_describe(const KmModel *model, const KmProfile *profile, int j)
 static void
 add_share(StringInfo out, const KmModel *model, const KmProfile *profile, int j)
 {
-	bool		weighted = false;
-
-	for (int i = 0; i < model->k; i++)
-		weighted |= model->weights[i] != model->sizes[i];
-	appendStringInfo(out, weighted ? "%s of the weight (%lld of %lld rows)" :
+	appendStringInfo(out, profile->weighted ? "%s of the weight (%lld of %lld rows)" :
 					 "%s of the rows (%lld of %lld)",
 					 share_text(model->weights[j] / profile->total_weight),
 					 (long long) model->sizes[j], (long long) model->n_rows);

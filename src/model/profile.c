@@ -40,7 +40,10 @@ km_profile(const KmModel *model)
 	KmPlace    *places = palloc(mul_size(Max(model->k, model->d), sizeof(KmPlace)));
 
 	for (int j = 0; j < model->k; j++)
+	{
 		profile->total_weight += model->weights[j];
+		profile->weighted |= model->weights[j] != model->sizes[j];
+	}
 	profile->mean = new_cells(model->d);
 	profile->stddev = new_cells(model->d);
 	profile->z = new_cells(cells);

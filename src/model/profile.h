@@ -16,6 +16,7 @@
 typedef struct KmProfile
 {
 	double		total_weight;
+	bool		weighted;		/* is the weight of a cluster not its size? */
 	double	   *mean;			/* d: of all rows */
 	double	   *stddev;			/* d: of all rows, population; exactly 0 if every
 								 * row has the same value */
