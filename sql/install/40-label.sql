@@ -78,3 +78,21 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE SUPPORT kmeans_label_sup
 
 COMMENT ON FUNCTION kmeans_nearest(kmeans_model, "any") IS
 'Everything about where a row belongs, in one call, for FROM: cluster, label, distance, runner-up, confidence and outlier score; a model as a value, then its columns as for kmeans_predict';
+
+CREATE FUNCTION kmeans_explain(model text, VARIADIC "any")
+RETURNS TABLE (cluster int, label text, next_cluster int, next_label text, feature text,
+               value float8, centroid float8, next_centroid float8, contribution float8,
+               share float8)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_explain(text, "any") IS
+'Why a row belongs to its cluster rather than to the runner-up, one row per feature, the largest contribution first: value, centroid and next_centroid in original units; contribution to the difference of the squared distances to both centroids, in the space of the fit, and its share of that difference (null if it is 0); model a name or name@version, then its columns as for kmeans_predict; no rows for a row with a null column unless the model was fitted with on_null => ''mean''; null beside the cluster if it is the only one';
+
+CREATE FUNCTION kmeans_explain(model kmeans_model, VARIADIC "any")
+RETURNS TABLE (cluster int, label text, next_cluster int, next_label text, feature text,
+               value float8, centroid float8, next_centroid float8, contribution float8,
+               share float8)
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_explain(kmeans_model, "any") IS
+'Why a row belongs to its cluster rather than to the runner-up, one row per feature, the largest contribution first: value, centroid and next_centroid in original units; contribution to the difference of the squared distances to both centroids, in the space of the fit, and its share of that difference (null if it is 0); a model as a value, then its columns as for kmeans_predict; no rows for a row with a null column unless the model was fitted with on_null => ''mean''; null beside the cluster if it is the only one';

@@ -150,6 +150,60 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION kmeans_clusters(kmeans_model) IS
 'The clusters of a kmeans_model, one row each: size in rows, weight their sum of weights, share of the total weight; inertia (weighted sum of squared distances to the centroid), radius_rms and radius_max as fitted, after scaling; centroid in original units, one value per feature; no row for null';
 
+CREATE FUNCTION kmeans_profile(model text)
+RETURNS TABLE (cluster int, label text, feature text, mean float8, stddev float8,
+               min float8, max float8, overall_mean float8, z float8, rank int,
+               level text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
+
+COMMENT ON FUNCTION kmeans_profile(text) IS
+'What is typical of the clusters of a model (name or name@version), one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest';
+
+CREATE FUNCTION kmeans_profile(model kmeans_model)
+RETURNS TABLE (cluster int, label text, feature text, mean float8, stddev float8,
+               min float8, max float8, overall_mean float8, z float8, rank int,
+               level text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
+
+COMMENT ON FUNCTION kmeans_profile(kmeans_model) IS
+'What is typical of the clusters of a kmeans_model, one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest; no row for null';
+
+CREATE FUNCTION kmeans_describe(model text)
+RETURNS TABLE (cluster int, label text, size bigint, share float8, description text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_describe(text) IS
+'One sentence about each cluster of a model (name or name@version), from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units';
+
+CREATE FUNCTION kmeans_describe(model kmeans_model)
+RETURNS TABLE (cluster int, label text, size bigint, share float8, description text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_describe(kmeans_model) IS
+'One sentence about each cluster of a kmeans_model, from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units; no row for null';
+
+CREATE FUNCTION kmeans_feature_importance(model text)
+RETURNS TABLE (feature text, between_ss float8, total_ss float8, eta2 float8,
+               f_ratio float8, rank int)
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_feature_importance(text) IS
+'How much each feature separates the clusters of a model (name or name@version), from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined';
+
+CREATE FUNCTION kmeans_feature_importance(model kmeans_model)
+RETURNS TABLE (feature text, between_ss float8, total_ss float8, eta2 float8,
+               f_ratio float8, rank int)
+AS 'MODULE_PATHNAME'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_feature_importance(kmeans_model) IS
+'How much each feature separates the clusters of a kmeans_model, from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined; no row for null';
+
 CREATE FUNCTION kmeans_iterations(model text)
 RETURNS TABLE (run int, iteration int, inertia float8, shift float8,
                reassigned bigint, elapsed_ms float8, best boolean)

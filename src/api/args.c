@@ -6,6 +6,7 @@
 
 #include "api/args.h"
 #include "catalog/pg_type_d.h"
+#include "model/value.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -64,4 +65,21 @@ km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	km_args_require(fcinfo, argno, name);
 	return PG_GETARG_BOOL(argno);
+}
+
+KmModelArg
+km_args_model(FunctionCallInfo fcinfo)
+{
+	KmModelArg	arg = {0};
+
+	km_args_require(fcinfo, 0, "model");
+	if (km_args_by_name(fcinfo))
+	{
+		arg.ref = km_registry_find(km_args_text(fcinfo, 0, "model"));
+		arg.model = km_registry_load(arg.ref, &arg.info);
+	}
+	else
+		arg.model = km_model_unpack((struct varlena *)
+									PG_DETOAST_DATUM(PG_GETARG_DATUM(0)));
+	return arg;
 }

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "model/registry.h"
 
 /* 22004 if the argument is NULL */
 extern void km_args_require(FunctionCallInfo fcinfo, int argno, const char *name);
@@ -35,5 +36,19 @@ extern bool km_args_by_name(FunctionCallInfo fcinfo);
 /* 22004 if the argument is NULL */
 extern int32 km_args_int(FunctionCallInfo fcinfo, int argno, const char *name);
 extern bool km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name);
+
+/* A model argument: a name, or a kmeans_model. */
+typedef struct KmModelArg
+{
+	KmModel    *model;
+	KmModelRef *ref;			/* NULL for a kmeans_model */
+	KmVersionInfo info;			/* all zero for a kmeans_model */
+} KmModelArg;
+
+/*
+ * Load the model that the first argument means, which needs the right to read it.
+ * 22004 if the argument is NULL.
+ */
+extern KmModelArg km_args_model(FunctionCallInfo fcinfo);
 
 #endif							/* KM_ARGS_H */

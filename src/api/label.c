@@ -38,8 +38,10 @@
 #include "funcapi.h"
 #include "model/array.h"
 #include "model/cache.h"
+#include "model/profile.h"
 #include "model/value.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -91,6 +93,8 @@ typedef struct KmLabelSite
 	TupleDesc	desc;			/* of kmeans_assignment, if it was needed */
 } KmLabelSite;
 
+static void explain_row(KmLabeler *labeler, FunctionCallInfo fcinfo, KmResultRow *row);
+static void add_cluster(KmResultRow *row, const KmModel *model, int cluster);
 static KmLabeler *measure_row(FunctionCallInfo fcinfo);
 static KmLabelSite *create_site(FunctionCallInfo fcinfo);
 static KmLabeler *find_labeler(KmLabelSite *site, const struct varlena *key);
@@ -115,6 +119,7 @@ PG_FUNCTION_INFO_V1(kmeans_label);
 PG_FUNCTION_INFO_V1(kmeans_distance);
 PG_FUNCTION_INFO_V1(kmeans_transform);
 PG_FUNCTION_INFO_V1(kmeans_nearest);
+PG_FUNCTION_INFO_V1(kmeans_explain);
 
 Datum
 kmeans_predict(PG_FUNCTION_ARGS)
@@ -199,6 +204,70 @@ kmeans_nearest(PG_FUNCTION_ARGS)
 
 	return HeapTupleGetDatum(heap_form_tuple(assignment_desc(fcinfo),
 											 values, nulls));
+}
+
+/* One row per feature; none if the answer is NULL. */
+Datum
+kmeans_explain(PG_FUNCTION_ARGS)
+{
+	KmLabeler  *labeler = measure_row(fcinfo);
+	KmResultRow row;
+
+	km_result_begin(&row, fcinfo);
+	if (labeler != NULL)
+		explain_row(labeler, fcinfo, &row);
+	km_result_end(&row);
+	return (Datum) 0;
+}
+
+static void
+explain_row(KmLabeler *labeler, FunctionCallInfo fcinfo, KmResultRow *row)
+{
+	const KmModel *model = labeler->model;
+	int			first = nearest(labeler, -1);
+	int			next = model->k > 1 ? nearest(labeler, first) : -1;
+	double		total = next >= 0 ? labeler->dist2[next] - labeler->dist2[first] : 0;
+	KmPlace    *contributions = km_profile_contributions(model, first, next, labeler->z);
+	double	   *x = palloc(mul_size(3 * model->d, sizeof(double)));
+	double	   *centroid = x + model->d;
+	double	   *next_centroid = centroid + model->d;
+
+	/* the labeler has it only as scaled */
+	(void) km_rowarg_read(labeler->row, fcinfo, x);
+	km_profile_centroid(model, first, centroid);
+	if (next >= 0)
+		km_profile_centroid(model, next, next_centroid);
+	for (int i = 0; i < model->d; i++)
+	{
+		int			t = contributions[i].index;
+
+		CHECK_FOR_INTERRUPTS();
+		add_cluster(row, model, first);
+		add_cluster(row, model, next);
+		km_result_text(row, model->features[t]);
+		km_result_float(row, x[t]);
+		km_result_float(row, centroid[t]);
+		km_result_float(row, next >= 0 ? next_centroid[t] : get_float8_nan());
+		km_result_float(row, contributions[i].value);
+		km_result_float(row, total > 0 ? contributions[i].value / total : get_float8_nan());
+		km_result_put(row);
+	}
+	pfree(x);
+	pfree(contributions);
+}
+
+/* id and label; NULL if there is no such cluster */
+static void
+add_cluster(KmResultRow *row, const KmModel *model, int cluster)
+{
+	if (cluster < 0)
+	{
+		km_result_null(row);
+		km_result_null(row);
+		return;
+	}
+	km_result_int(row, model->ids[cluster]);
+	km_result_datum(row, PointerGetDatum(cluster_label(model, cluster)));
 }
 
 /*

@@ -350,9 +350,9 @@ km_source_usable(const KmSourceParse *parse)
 	return usable.len > 0 ? usable.data : "none";
 }
 
-/* The output column of that name. */
+/* The output column of that name, or NULL. */
 static TargetEntry *
-km_source_find_column(KmSourceParse *parse, const char *name, const char *role)
+km_source_search_column(const KmSourceParse *parse, const char *name)
 {
 	TargetEntry *found = NULL;
 	ListCell   *lc;
@@ -369,6 +369,15 @@ km_source_find_column(KmSourceParse *parse, const char *name, const char *role)
 					 errmsg("column \"%s\" is ambiguous in the source", name)));
 		found = entry;
 	}
+	return found;
+}
+
+/* The same, but there must be one. */
+static TargetEntry *
+km_source_find_column(const KmSourceParse *parse, const char *name, const char *role)
+{
+	TargetEntry *found = km_source_search_column(parse, name);
+
 	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -522,13 +531,44 @@ km_source_default_columns(KmSourceParse *parse)
 			 left.len > 0 ? errdetail("Left out: %s.", left.data) : 0));
 }
 
+/* The columns that a model knows. */
+static void
+km_source_take_known(KmSourceParse *parse)
+{
+	const KmSourceSpec *spec = parse->spec;
+	KmSource   *source = parse->source;
+
+	for (int i = 0; i < spec->nknown; i++)
+	{
+		km_source_find_column(parse, spec->known[i].name, "column");
+		source->columns[source->ncolumns++] = spec->known[i];
+	}
+}
+
+static void
+km_source_choose_id(KmSourceParse *parse)
+{
+	const KmSourceSpec *spec = parse->spec;
+
+	if (!spec->id_optional)
+		km_source_find_column(parse, spec->id_column, "id column");
+	else if (km_source_search_column(parse, spec->id_column) == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("the source has no column \"%s\": its rows are numbered",
+						spec->id_column)));
+		return;
+	}
+	parse->source->id_column = pstrdup(spec->id_column);
+}
+
 static void
 km_source_choose_columns(KmSourceParse *parse)
 {
 	const KmSourceSpec *spec = parse->spec;
 	KmSource   *source = parse->source;
-	int			room = spec->columns != NULL ? spec->ncolumns :
-	list_length(parse->query->targetList);
+	int			room = spec->known != NULL ? spec->nknown :
+	spec->columns != NULL ? spec->ncolumns : list_length(parse->query->targetList);
 
 	source->columns = palloc(mul_size(Max(room, 1), sizeof(KmColumn)));
 	if (spec->weight != NULL)
@@ -545,11 +585,10 @@ km_source_choose_columns(KmSourceParse *parse)
 		source->weight = pstrdup(spec->weight);
 	}
 	if (spec->id_column != NULL)
-	{
-		km_source_find_column(parse, spec->id_column, "id column");
-		source->id_column = pstrdup(spec->id_column);
-	}
-	if (spec->columns == NULL)
+		km_source_choose_id(parse);
+	if (spec->known != NULL)
+		km_source_take_known(parse);
+	else if (spec->columns == NULL)
 		km_source_default_columns(parse);
 	for (int i = 0; spec->columns != NULL && i < spec->ncolumns; i++)
 		km_source_add_column(parse, km_source_find_column(parse, spec->columns[i],
@@ -570,6 +609,8 @@ km_source_build_query(const KmSourceParse *parse, const char *condition)
 						 quote_identifier(source->columns[i].name));
 	if (source->weight != NULL)
 		appendStringInfo(&query, ", s.%s", quote_identifier(source->weight));
+	if (parse->spec->known != NULL && source->id_column != NULL)
+		appendStringInfo(&query, ", s.%s", quote_identifier(source->id_column));
 	appendStringInfo(&query, parse->is_relation ? " FROM %s s%s" : " FROM (%s) s%s",
 					 parse->text, condition);
 	return query.data;

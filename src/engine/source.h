@@ -25,6 +25,14 @@ typedef struct KmSourceSpec
 	int			ncolumns;
 	const char *weight;			/* a column; NULL: every row counts once */
 	const char *id_column;		/* NULL: none */
+
+	/*
+	 * To read rows for a model: its columns, which take the place of columns.
+	 * Their types are left to whoever encodes them.
+	 */
+	const KmColumn *known;
+	int			nknown;
+	bool		id_optional;	/* a NOTICE if there is no id_column */
 } KmSourceSpec;
 
 typedef struct KmSource
@@ -36,7 +44,7 @@ typedef struct KmSource
 	char	   *weight;			/* the names as in the spec, or NULL */
 	char	   *id_column;
 	char	   *query;			/* what is run: the feature columns in order, then
-								 * the weight, of "s" */
+								 * the weight, of "s"; for known columns then the id */
 
 	/*
 	 * Can several participants read ranges of blocks of it?  Then ranges is

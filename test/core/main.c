@@ -20,6 +20,7 @@ main(void)
 	test_pruning();
 	test_assignment();
 	test_blobs();
+	test_criteria();
 	ok(solo_allocated() == 0, "everything allocated was released");
 	return ok_all() ? 0 : 1;
 }

@@ -75,5 +75,6 @@ extern void test_lloyd(void);
 extern void test_pruning(void);
 extern void test_assignment(void);
 extern void test_blobs(void);
+extern void test_criteria(void);
 
 #endif							/* TEST_H */

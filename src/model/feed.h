@@ -1,0 +1,38 @@
+/*
+ * feed.h
+ *		Rows for a model: from its stored source, or from another one.
+ */
+#ifndef KM_FEED_H
+#define KM_FEED_H
+
+#include "postgres.h"
+
+#include "engine/reader.h"
+#include "model/registry.h"
+#include "model/value.h"
+
+typedef struct KmFeed
+{
+	const KmModel *model;
+	const KmModelRef *ref;		/* NULL, with info, for a model as a value: then
+								 * there must be a source */
+	const KmVersionInfo *info;
+
+	/*
+	 * NULL: the stored source, run as the owner (see owner.h).  Any other runs
+	 * with the rights of the current user.
+	 */
+	const char *source;
+	const char *weight;			/* a column; NULL: none */
+	bool		ids;			/* are they wanted? */
+	const char *id_column;		/* NULL: the model's, if it has one and the source
+								 * too, else the ordinal */
+} KmFeed;
+
+/*
+ * Pass all rows to the callback, as km_reader_run() does; returns their
+ * number.  With a stored source the callback runs as the owner.
+ */
+extern int64 km_feed_run(const KmFeed *feed, KmReaderCallback callback, void *arg);
+
+#endif							/* KM_FEED_H */

@@ -1,0 +1,60 @@
+/*
+ * owner.c
+ *		Running a model's stored source, with the rights of its owner.
+ *
+ * The only caller of SetUserIdAndSecContext().
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "engine/settings.h"
+#include "model/access.h"
+#include "model/owner.h"
+
+const char *
+km_owner_source(const KmModelRef *ref, const KmVersionInfo *info)
+{
+	char	   *owner = GetUserNameFromId(ref->owner, true);
+
+	if (!km_access_is_owner(ref->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the source of model \"%s\"", ref->name),
+				 owner != NULL ?
+				 errdetail("It is run with the rights of the owner, %s, and for the owner only.",
+						   owner) :
+				 errdetail("It is run with the rights of the owner, and the owner was dropped."),
+				 errhint("Pass source: it is run with your own rights.")));
+	if (info->source == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" has no stored source", ref->name),
+				 errdetail("It was saved from a value, or its source used a temporary object."),
+				 errhint("Pass source.")));
+	if (owner == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the source of model \"%s\" cannot be run: its owner was dropped",
+						ref->name),
+				 errhint("Pass source, or give the model another owner.")));
+	return info->source;
+}
+
+void
+km_owner_enter(const KmModelRef *ref, KmOwnerScope *scope)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->sec_context);
+	SetUserIdAndSecContext(ref->owner,
+						   scope->sec_context | SECURITY_RESTRICTED_OPERATION);
+	scope->nestlevel = km_settings_push();
+}
+
+void
+km_owner_leave(const KmOwnerScope *scope)
+{
+	/* not committed: what the source itself has set must not last */
+	AtEOXact_GUC(false, scope->nestlevel);
+	SetUserIdAndSecContext(scope->user, scope->sec_context);
+}
