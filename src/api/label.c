@@ -36,6 +36,7 @@
 #include "core/stats.h"
 #include "engine/encode.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "model/array.h"
 #include "model/cache.h"
 #include "model/profile.h"
@@ -223,7 +224,7 @@ kmeans_explain(PG_FUNCTION_ARGS)
 static void
 explain_row(KmLabeler *labeler, FunctionCallInfo fcinfo, KmResultRow *row)
 {
-	const KmModel *model = labeler->model;
+	const KmModel *model = labeler->prepared->model;
 	int			first = nearest(labeler, -1);
 	int			next = model->k > 1 ? nearest(labeler, first) : -1;
 	double		total = next >= 0 ? labeler->dist2[next] - labeler->dist2[first] : 0;
