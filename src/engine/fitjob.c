@@ -75,6 +75,7 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	}
 	km_fitjob_send_text(message, source->weight);
 	km_fitjob_send_text(message, source->ranges);
+	pq_sendint32(message, source->tables);
 	pq_sendfloat8(message, source->blocks);
 	pq_sendint32(message, job->on_null);
 	pq_sendint32(message, job->scale);
@@ -109,6 +110,7 @@ km_fitjob_receive(StringInfo message)
 	}
 	source->weight = km_fitjob_receive_text(message);
 	source->ranges = km_fitjob_receive_text(message);
+	source->tables = pq_getmsgint(message, 4);
 	source->blocks = pq_getmsgfloat8(message);
 	job->on_null = pq_getmsgint(message, 4);
 	job->scale = pq_getmsgint(message, 4);

@@ -36,8 +36,8 @@
 
 /*
  * Blocks are dealt in about this many ranges for each participant, so that
- * none waits long for another at the end, but no smaller than this, since each
- * costs an execution of the plan.
+ * none waits long for another at the end, but no smaller than this (of all
+ * tables together), since each costs an execution of the plan.
  */
 #define KM_LOAD_RANGES		16
 #define KM_LOAD_MIN_RANGE	128
@@ -383,7 +383,7 @@ km_loader_run_ranges(KmLoader *loader)
 	SPIPlanPtr	plan = km_loader_prepare_ranges(loader);
 	ParamListInfo params = makeParamList(2);
 	double		blocks = loader->source->blocks;
-	double		size = ceil(Max(KM_LOAD_MIN_RANGE,
+	double		size = ceil(Max((double) KM_LOAD_MIN_RANGE / loader->source->tables,
 								blocks / (loader->team->size * KM_LOAD_RANGES)));
 	ItemPointerData from;
 	ItemPointerData to;

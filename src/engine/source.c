@@ -641,6 +641,7 @@ km_source_measure(KmSource *source, Oid relid)
 				rel->rd_rel->relam == HEAP_TABLE_AM_OID;
 			if (possible)
 			{
+				source->tables++;
 				blocks = RelationGetNumberOfBlocks(rel);
 				source->blocks = Max(source->blocks, blocks);
 				source->rows += rel->rd_rel->reltuples > 0 && rel->rd_rel->relpages > 0 ?

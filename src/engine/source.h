@@ -48,10 +48,12 @@ typedef struct KmSource
 
 	/*
 	 * Can several participants read ranges of blocks of it?  Then ranges is
-	 * the query with a condition on s.ctid, and blocks and rows estimate its
-	 * size; else it is NULL.
+	 * the query with a condition on s.ctid, tables is the number of tables that
+	 * it reads (partitions), blocks estimates the size of the longest, rows of
+	 * all; else it is NULL.
 	 */
 	char	   *ranges;
+	int			tables;
 	double		blocks;
 	double		rows;
 } KmSource;

@@ -20,11 +20,11 @@ my $session = IPC::Run::start(
 		q{SELECT kmeans_fit('lost', 'SELECT x FROM kmeans_make_blobs(200000, 500, 8)', k => 500, init => 'random', tol => 0)} ],
 	'<', \undef, '>', \my $stdout, '2>', \my $stderr);
 ok( $node->poll_query_until('postgres',
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%lost%' AND pid <> pg_backend_pid() AND state = 'active'}),
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%lost%' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state = 'active'}),
 	'the fit has begun');
 sleep 2;
 my $backend = $node->safe_psql('postgres',
-	q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%lost%' AND pid <> pg_backend_pid() AND state = 'active'});
+	q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%lost%' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state = 'active'});
 like($backend, qr/^\d+$/, 'and is under way');
 
 $node->kill9;
