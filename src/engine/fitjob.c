@@ -23,7 +23,6 @@
 #define KM_JOB_VALUE_NS		2.0
 #define KM_JOB_WORKER_NS	20e6
 
-static void *km_fitjob_receive(StringInfo message);
 static void km_fitjob_work(KmTeam *team, void *job);
 
 const KmTeamWork km_fit_work = {
@@ -59,7 +58,7 @@ km_fitjob_receive_text(StringInfo message)
 	return pstrdup(pq_getmsgbytes(message, strlen(text) + 1));
 }
 
-static void
+void
 km_fitjob_send(StringInfo message, const KmFitJob *job)
 {
 	const KmSource *source = job->source;
@@ -92,7 +91,7 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 							  (int64) params->k * job->init_d);
 }
 
-static void *
+void *
 km_fitjob_receive(StringInfo message)
 {
 	KmFitJob   *job = palloc0(sizeof(KmFitJob));
@@ -137,10 +136,9 @@ km_fitjob_receive(StringInfo message)
 
 /* ---- The work ---- */
 
-static void
-km_fitjob_work(KmTeam *team, void *arg)
+void
+km_fitjob_load(KmTeam *team, KmFitJob *job)
 {
-	KmFitJob   *job = arg;
 	KmPointsSpec spec = {
 		.scale = job->scale,
 		.metric = job->metric,
@@ -165,6 +163,14 @@ km_fitjob_work(KmTeam *team, void *arg)
 	}
 	if (team->rank == 0)
 		job->ready(job);
+}
+
+static void
+km_fitjob_work(KmTeam *team, void *arg)
+{
+	KmFitJob   *job = arg;
+
+	km_fitjob_load(team, job);
 	if (job->n_rows > 0)
 		job->fit = km_driver_fit(job->load.points, &job->params);
 	if (job->load.points != NULL)
@@ -190,6 +196,16 @@ void
 km_fitjob_run(KmFitJob *job)
 {
 	StringInfoData message;
+
+	initStringInfo(&message);
+	km_fitjob_send(&message, job);
+	km_fitjob_run_work(job, KM_TEAM_FIT, &km_fit_work, &message, job);
+}
+
+void
+km_fitjob_run_work(KmFitJob *job, KmTeamWorkId id, const KmTeamWork *work,
+				   StringInfo message, void *arg)
+{
 	int			nworkers = km_fitjob_workers(job);
 
 	if (nworkers > 0)
@@ -197,11 +213,8 @@ km_fitjob_run(KmFitJob *job)
 		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "kmeans team",
 												  ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
-		bool		done;
+		bool		done = km_team_run(id, nworkers, message, arg, &job->committed);
 
-		initStringInfo(&message);
-		km_fitjob_send(&message, job);
-		done = km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed);
 		MemoryContextSwitchTo(old);
 		if (done)
 			return;
@@ -212,5 +225,5 @@ km_fitjob_run(KmFitJob *job)
 			if (job->source->columns[i].kind == KM_COLUMN_ARRAY)
 				job->source->columns[i].nfeatures = 0;
 	}
-	km_fitjob_work(km_team_alone(CurrentMemoryContext), job);
+	work->run(km_team_alone(CurrentMemoryContext), arg);
 }

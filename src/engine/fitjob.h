@@ -46,4 +46,15 @@ extern void km_fitjob_run(KmFitJob *job);
 
 extern const KmTeamWork km_fit_work;
 
+/*
+ * For works that do something else with the rows: what the workers have to
+ * know of the job (they receive it as a KmFitJob), the load as far as ready(),
+ * and the run, of a work whose job is arg and contains this one.
+ */
+extern void km_fitjob_send(StringInfo message, const KmFitJob *job);
+extern void *km_fitjob_receive(StringInfo message);
+extern void km_fitjob_load(KmTeam *team, KmFitJob *job);
+extern void km_fitjob_run_work(KmFitJob *job, KmTeamWorkId id, const KmTeamWork *work,
+							   StringInfo message, void *arg);
+
 #endif							/* KM_FITJOB_H */

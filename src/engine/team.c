@@ -32,6 +32,7 @@
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
 
+#include "engine/choose.h"
 #include "engine/fitjob.h"
 #include "engine/team.h"
 
@@ -73,7 +74,8 @@ typedef struct KmTeamLink
 
 /* by KmTeamWorkId */
 static const KmTeamWork *const km_team_works[] = {
-	&km_fit_work
+	&km_fit_work,
+	&km_choose_work
 };
 
 PGDLLEXPORT void km_team_worker_main(dsm_segment *segment, shm_toc *toc);
