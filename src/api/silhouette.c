@@ -100,7 +100,7 @@ make_room(KmSilhouetteState *state)
 {
 	Size		row = add_size(mul_size(3 * sizeof(double), state->d),
 							   16 * sizeof(double));
-	int64		most = Max(get_hash_memory_limit() / row, FIRST_ROOM);
+	int64		most = Min(Max(get_hash_memory_limit() / row, FIRST_ROOM), PG_INT32_MAX);
 	int64		room = Min(Max(2 * state->room, FIRST_ROOM), most);
 	Size		bytes = mul_size(mul_size(room, state->d), sizeof(double));
 
