@@ -64,8 +64,9 @@ include $(PGXS)
 # PGXS tracks no headers
 $(OBJS): $(ALL_HEADERS)
 
-# The loops over rows live in the core and want the vectorizer.
-$(CORE_OBJS): override CFLAGS += -O3
+# The loops over rows live in the core and want the vectorizer, which a square
+# root that may set errno would stop.
+$(CORE_OBJS): override CFLAGS += -O3 -fno-math-errno
 
 $(INSTALL_SQL): $(INSTALL_TOPICS) kmeans.control
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; \

@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "api/args.h"
+#include "api/fit.h"
 #include "api/result.h"
 #include "engine/fitjob.h"
 #include "model/fitted.h"
@@ -55,8 +56,8 @@ typedef struct KmFitCall
 
 /* ---- Arguments ---- */
 
-static char **
-km_fit_text_array(ArrayType *array, int *n)
+char	  **
+km_fit_columns(ArrayType *array, int *n)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -107,8 +108,7 @@ km_fit_arguments(FunctionCallInfo fcinfo, KmFitCall *call)
 	call->source_text = km_args_text(fcinfo, 1, "source");
 	km_options_init(options);
 	if (!PG_ARGISNULL(2))
-		options->columns = km_fit_text_array(PG_GETARG_ARRAYTYPE_P(2),
-											 &options->ncolumns);
+		options->columns = km_fit_columns(PG_GETARG_ARRAYTYPE_P(2), &options->ncolumns);
 	options->k = km_args_int(fcinfo, 3, "k");
 	km_options_set_init(options, km_args_text(fcinfo, 4, "init"));
 	if (!PG_ARGISNULL(5))
@@ -147,17 +147,17 @@ km_fit_column_sd(const KmColumn *column, const double *stddev)
 }
 
 static void
-km_fit_notice_scale(const KmFitCall *call)
+km_fit_notice_scale(const KmFitJob *job)
 {
-	const KmStats *stats = km_points_stats(call->job.load.points);
-	const KmColumn *columns = call->job.source->columns;
+	const KmStats *stats = km_points_stats(job->load.points);
+	const KmColumn *columns = job->source->columns;
 	const double *stddev = stats->stddev;
 	int			least = -1;
 	int			most = -1;
 	double		least_sd = 0;
 	double		most_sd = 0;
 
-	for (int i = 0; i < call->job.source->ncolumns; stddev += columns[i++].nfeatures)
+	for (int i = 0; i < job->source->ncolumns; stddev += columns[i++].nfeatures)
 	{
 		double		sd = km_fit_column_sd(&columns[i], stddev);
 
@@ -182,19 +182,19 @@ km_fit_notice_scale(const KmFitCall *call)
 }
 
 static void
-km_fit_notice_constant(const KmFitCall *call)
+km_fit_notice_constant(const KmFitJob *job)
 {
-	const KmStats *stats = km_points_stats(call->job.load.points);
+	const KmStats *stats = km_points_stats(job->load.points);
 	StringInfoData names;
 	int			n = 0;
 
 	initStringInfo(&names);
-	for (int t = 0; t < call->job.nfeatures; t++)
+	for (int t = 0; t < job->nfeatures; t++)
 	{
 		if (stats->min[t] != stats->max[t])
 			continue;
 		if (n++ < KM_FIT_NAMED_FEATURES)
-			appendStringInfo(&names, "%s\"%s\"", n > 1 ? ", " : "", call->job.features[t]);
+			appendStringInfo(&names, "%s\"%s\"", n > 1 ? ", " : "", job->features[t]);
 		else if (n == KM_FIT_NAMED_FEATURES + 1)
 			appendStringInfoString(&names, ", ...");
 	}
@@ -206,20 +206,35 @@ km_fit_notice_constant(const KmFitCall *call)
 						n, names.data)));
 }
 
-static void
-km_fit_tell_rows(const KmFitCall *call)
+void
+km_fit_tell_rows(const KmFitJob *job, const KmOptions *options)
 {
-	if (call->job.load.n_skipped > 0)
+	if (job->load.n_skipped > 0)
 		ereport(NOTICE,
 				(errmsg("skipped %lld of %lld rows without a value for every feature%s",
-						(long long) call->job.load.n_skipped, (long long) call->job.load.n_read,
-						call->options.weight != NULL ? " and a weight" : ""),
-				 call->options.on_null == KM_ON_NULL_SKIP ?
+						(long long) job->load.n_skipped, (long long) job->load.n_read,
+						options->weight != NULL ? " and a weight" : ""),
+				 options->on_null == KM_ON_NULL_SKIP ?
 				 errhint("Use on_null => 'mean' to fill them, or 'error' to find them.") : 0));
-	if (call->options.scale == KM_SCALE_NONE)
-		km_fit_notice_scale(call);
+	if (options->scale == KM_SCALE_NONE)
+		km_fit_notice_scale(job);
 	else
-		km_fit_notice_constant(call);
+		km_fit_notice_constant(job);
+}
+
+void
+km_fit_check_rows(const KmFitJob *job, int k)
+{
+	if (job->load.n_read == 0)
+		km_source_refuse_empty();
+	if (job->n_rows < k)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%lld usable rows are too few for %d clusters",
+						(long long) job->n_rows, k),
+				 errdetail("The source has %lld rows; %lld were skipped.",
+						   (long long) job->load.n_read,
+						   (long long) job->load.n_skipped)));
 }
 
 static void
@@ -264,19 +279,8 @@ km_fit_ready(KmFitJob *job)
 {
 	KmFitCall  *call = job->arg;
 
-	if (job->load.n_read == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the source has no rows")));
-	if (job->n_rows < call->options.k)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%lld usable rows are too few for %d clusters",
-						(long long) job->n_rows, call->options.k),
-				 errdetail("The source has %lld rows; %lld were skipped.",
-						   (long long) job->load.n_read,
-						   (long long) job->load.n_skipped)));
-	km_fit_tell_rows(call);
+	km_fit_check_rows(job, call->options.k);
+	km_fit_tell_rows(job, &call->options);
 	km_fitted_check_start(&call->options, job->nfeatures);
 	if (call->old == NULL)
 		return;

@@ -41,6 +41,7 @@ static const KmExact *quality_sum_done(QualitySum *sum);
 static void assess_rows(const double *all, const double *w, int n, int k,
 						int32_t *label, QualitySum *inertia, QualitySum *simplified,
 						KmExact *weight);
+static int	assess_present(KmTeam *team, KmRows *rows, int k);
 static KmSpread *spread_create(KmTeam *team, int k, int d);
 static void spread_means(KmTeam *team, KmRows *rows, const KmSpace *space,
 						 const KmGrid *grid, KmSpread *spread);
@@ -125,7 +126,8 @@ km_assess(KmTeam *team, KmRows *rows, const KmSpace *space,
 
 	result.n = n;
 	result.inertia = km_exact_value(&exact[0]);
-	result.simplified = n > 0 && k > 1 ? km_exact_mean(&exact[1], (double) n) : NAN;
+	result.simplified = assess_present(team, rows, k) > 1 ?
+		km_exact_mean(&exact[1], (double) n) : NAN;
 	result.weight = km_exact_value(&exact[2]);
 	km_team_release(team, all);
 	km_team_release(team, exact);
@@ -166,6 +168,29 @@ assess_rows(const double *all, const double *w, int n, int k, int32_t *label,
 	}
 	if (w == NULL)
 		km_exact_add(weight, n);
+}
+
+/* how many clusters have rows */
+static int
+assess_present(KmTeam *team, KmRows *rows, int k)
+{
+	int64_t    *size = km_team_alloc(team, k, sizeof(int64_t));
+	int			present = 0;
+
+	memset(size, 0, (size_t) k * sizeof(int64_t));
+	for (int c = 0; c < rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(rows, c);
+
+		for (int64_t i = 0; i < chunk->nrows; i++)
+			size[chunk->label[i]]++;
+		km_team_check(team);
+	}
+	km_team_add(team, size, k);
+	for (int j = 0; j < k; j++)
+		present += size[j] > 0;
+	km_team_release(team, size);
+	return present;
 }
 
 /* ---- By the means of the rows ---- */
@@ -471,6 +496,7 @@ km_elbow(const int *k, const double *inertia, int n, double *height)
 
 	while (last > 0 && !(inertia[last - 1] > 0))
 		height[--last] = NAN;
+
 	/*
 	 * libm's logarithm, whose last bit is its own: the height is reported, and
 	 * compared with others of its kind, but no model depends on it
@@ -481,6 +507,7 @@ km_elbow(const int *k, const double *inertia, int n, double *height)
 			log((double) k[last - 1] / k[0]) : 0;
 
 		height[i] = inertia[i] > 0 ?
-			along * log(inertia[last - 1] / inertia[0]) - log(inertia[i] / inertia[0]) : NAN;
+			along * log(inertia[last - 1] / inertia[0]) - log(inertia[i] / inertia[0]) +
+			0.0 : NAN;
 	}
 }

@@ -29,12 +29,19 @@
 #define KM_JOB_CELL_NS		3.0
 #define KM_JOB_WORKER_NS	20e6
 
-static void *km_fitjob_receive(StringInfo message);
+static void km_fitjob_send_fit(StringInfo message, const void *job);
 static void km_fitjob_work(KmTeam *team, void *job);
+static void km_fitjob_fit(KmTeam *team, void *job);
 
 const KmTeamWork km_fit_work = {
 	.receive = km_fitjob_receive,
 	.run = km_fitjob_work
+};
+
+static const KmRowsWork km_fit_rows = {
+	.id = KM_TEAM_FIT,
+	.send = km_fitjob_send_fit,
+	.use = km_fitjob_fit
 };
 
 /* ---- The message to the workers ---- */
@@ -58,7 +65,7 @@ km_fitjob_receive_text(StringInfo message)
 	return pstrdup(pq_getmsgbytes(message, strlen(text) + 1));
 }
 
-static void
+void
 km_fitjob_send(StringInfo message, const KmFitJob *job)
 {
 	const KmSource *source = job->source;
@@ -90,7 +97,7 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	pq_sendint8(message, job->dealt);
 }
 
-static void *
+void *
 km_fitjob_receive(StringInfo message)
 {
 	KmFitJob   *job = palloc0(sizeof(KmFitJob));
@@ -160,7 +167,7 @@ km_fitjob_deal(KmTeam *team, KmFitJob *job)
 
 /* The rows are in. */
 static void
-km_fitjob_fit(KmTeam *team, KmFitJob *job)
+km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 {
 	KmPointsSpec spec = {
 		.scale = job->scale,
@@ -186,6 +193,29 @@ km_fitjob_fit(KmTeam *team, KmFitJob *job)
 	}
 	if (team->rank == 0)
 		job->ready(job);
+}
+
+void
+km_fitjob_load(KmTeam *team, KmFitJob *job)
+{
+	if (job->dealt)
+		km_fitjob_deal(team, job);
+	else
+		km_fitjob_read(team, job);
+	km_fitjob_prepare(team, job);
+}
+
+static void
+km_fitjob_send_fit(StringInfo message, const void *arg)
+{
+	km_fitjob_send(message, arg);
+}
+
+static void
+km_fitjob_fit(KmTeam *team, void *arg)
+{
+	KmFitJob   *job = arg;
+
 	if (job->n_rows > 0)
 		job->fit = km_driver_fit(job->load.points, &job->params);
 	if (job->load.points != NULL)
@@ -195,13 +225,8 @@ km_fitjob_fit(KmTeam *team, KmFitJob *job)
 static void
 km_fitjob_work(KmTeam *team, void *arg)
 {
-	KmFitJob   *job = arg;
-
-	if (job->dealt)
-		km_fitjob_deal(team, job);
-	else
-		km_fitjob_read(team, job);
-	km_fitjob_fit(team, job);
+	km_fitjob_load(team, arg);
+	km_fitjob_fit(team, arg);
 }
 
 /* ---- With workers or without ---- */
@@ -221,7 +246,7 @@ km_fitjob_estimate(const KmFitJob *job, double n, int d)
  * there is none, or if they do not come to it.
  */
 static bool
-km_fitjob_with_workers(KmFitJob *job, double estimate)
+km_fitjob_with_workers(KmFitJob *job, const KmRowsWork *work, void *arg, double estimate)
 {
 	int			nworkers = (int) Min(estimate / KM_JOB_WORKER_NS,
 									 Min(max_parallel_maintenance_workers,
@@ -237,8 +262,8 @@ km_fitjob_with_workers(KmFitJob *job, double estimate)
 								ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
 	initStringInfo(&message);
-	km_fitjob_send(&message, job);
-	done = km_team_run(KM_TEAM_FIT, nworkers, &message, job, &job->committed);
+	work->send(&message, arg);
+	done = km_team_run(work->id, nworkers, &message, arg, &job->committed);
 	MemoryContextSwitchTo(old);
 	if (!done)
 		MemoryContextDelete(cxt);
@@ -247,13 +272,13 @@ km_fitjob_with_workers(KmFitJob *job, double estimate)
 
 /* In ranges of blocks.  Whatever was found out is forgotten if that fails. */
 static bool
-km_fitjob_read_with_workers(KmFitJob *job)
+km_fitjob_read_with_workers(KmFitJob *job, const KmRowsWork *work, void *arg)
 {
 	KmSource   *source = job->source;
 
 	if (source->ranges == NULL)
 		return false;
-	if (km_fitjob_with_workers(job, source->rows * KM_JOB_ROW_NS +
+	if (km_fitjob_with_workers(job, work, arg, source->rows * KM_JOB_ROW_NS +
 							   km_fitjob_estimate(job, source->rows, source->ncolumns)))
 		return true;
 	for (int i = 0; i < source->ncolumns; i++)
@@ -265,15 +290,23 @@ km_fitjob_read_with_workers(KmFitJob *job)
 void
 km_fitjob_run(KmFitJob *job)
 {
+	km_fitjob_run_work(job, &km_fit_rows, job);
+}
+
+void
+km_fitjob_run_work(KmFitJob *job, const KmRowsWork *work, void *arg)
+{
 	KmTeam	   *alone = km_team_alone(CurrentMemoryContext);
 
-	if (km_fitjob_read_with_workers(job))
+	if (km_fitjob_read_with_workers(job, work, arg))
 		return;
 	km_fitjob_read(alone, job);
 	job->dealt = job->n_rows > 0;
 	if (job->dealt &&
-		km_fitjob_with_workers(job, km_fitjob_estimate(job, job->n_rows,
-													   km_source_features(job->source))))
+		km_fitjob_with_workers(job, work, arg,
+							   km_fitjob_estimate(job, job->n_rows,
+												  km_source_features(job->source))))
 		return;
-	km_fitjob_fit(alone, job);
+	km_fitjob_prepare(alone, job);
+	work->use(alone, arg);
 }

@@ -49,4 +49,22 @@ extern void km_fitjob_run(KmFitJob *job);
 
 extern const KmTeamWork km_fit_work;
 
+/*
+ * Works that do something else with the rows.  Their job is arg, which contains
+ * this one.  send tells the workers, with km_fitjob_send() first; they receive
+ * with km_fitjob_receive(), and their run is km_fitjob_load(), which ends with
+ * ready(), and then use.
+ */
+typedef struct KmRowsWork
+{
+	KmTeamWorkId id;
+	void		(*send) (StringInfo message, const void *arg);
+	void		(*use) (KmTeam *team, void *arg);
+} KmRowsWork;
+
+extern void km_fitjob_send(StringInfo message, const KmFitJob *job);
+extern void *km_fitjob_receive(StringInfo message);
+extern void km_fitjob_load(KmTeam *team, KmFitJob *job);
+extern void km_fitjob_run_work(KmFitJob *job, const KmRowsWork *work, void *arg);
+
 #endif							/* KM_FITJOB_H */

@@ -715,3 +715,11 @@ km_source_open(const KmSourceSpec *spec)
 	km_source_find_ranges(&parse);
 	return parse.source;
 }
+
+void
+km_source_refuse_empty(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the source has no rows")));
+}

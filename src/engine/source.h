@@ -103,6 +103,9 @@ extern void km_source_refuse_type(const char *column, Oid type,
 extern void km_source_refuse_category(const char *column, Oid type) pg_attribute_noreturn();
 extern void km_source_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
 
+/* 22023: there is nothing to work on */
+extern void km_source_refuse_empty(void) pg_attribute_noreturn();
+
 /* 54000 if there are too many features, or too many for k clusters */
 extern void km_source_check_size(int64 nfeatures, int k);
 

@@ -34,6 +34,7 @@
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
 
+#include "engine/choose.h"
 #include "engine/fitjob.h"
 #include "engine/team.h"
 
@@ -84,7 +85,8 @@ typedef struct KmTeamLink
 
 /* by KmTeamWorkId */
 static const KmTeamWork *const km_team_works[] = {
-	&km_fit_work
+	&km_fit_work,
+	&km_choose_work
 };
 
 int			km_team_simd = KM_SIMD_AUTO;

@@ -44,7 +44,8 @@ typedef struct KmTeamWork
 /* Known works; a worker finds its own by number. */
 typedef enum KmTeamWorkId
 {
-	KM_TEAM_FIT
+	KM_TEAM_FIT,
+	KM_TEAM_CHOOSE
 } KmTeamWorkId;
 
 /*
