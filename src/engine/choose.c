@@ -315,6 +315,7 @@ km_choose_sample_points(KmChooser *chooser, MemoryContext cxt)
 		.features = fit->features
 	};
 	KmPoints   *points;
+	KmStore    *store;
 	bool		any = false;
 	bool		weighted = false;
 
@@ -328,11 +329,12 @@ km_choose_sample_points(KmChooser *chooser, MemoryContext cxt)
 		return NULL;
 	points = km_points_create(km_team_alone(cxt), cxt, sample->d, weighted,
 							  mul_size(maintenance_work_mem, 1024));
+	store = km_points_store(points);
 	for (int64 i = 0; i < sample->n; i++)
 	{
-		memcpy(km_points_room(points), chooser->z + i * sample->d,
+		memcpy(km_store_room(store), chooser->z + i * sample->d,
 			   sample->d * sizeof(double));
-		km_points_push(points, sample->weight[i]);
+		km_store_push(store, sample->weight[i]);
 	}
 	(void) km_points_finish(points, &spec);
 	return points;
