@@ -87,6 +87,22 @@ typedef enum KernelLevel
 	KERNEL_DEFINITION = KM_SCORE_PRECISIONS
 } KernelLevel;
 
+/* rows in the space: n of those at z (row-major), by their places there */
+typedef struct KernelTile
+{
+	const double *z;
+	const int32_t *pick;
+	int			n;
+} KernelTile;
+
+/* those of a tile that are not decided yet */
+typedef struct KernelRest
+{
+	int			n;
+	int32_t		pick[KM_TILE];
+	int32_t		place[KM_TILE]; /* in the tile */
+} KernelRest;
+
 struct KmKernel
 {
 	KmTeam	   *team;
@@ -104,11 +120,11 @@ struct KmKernel
 	double	   *tile;			/* d x lanes */
 	double	   *best;			/* KM_TILE */
 	int64_t    *label;			/* KM_TILE */
+	int32_t		all[KM_TILE];	/* 0, 1, 2, ...: picks all rows */
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 
-	/* the rows of a tile in the space */
-	const double *row[KM_TILE];
-	double	   *z;				/* lanes x d, or NULL if the values will do */
+	double	   *z;				/* lanes x d: rows in the space; NULL if the
+								 * values are */
 
 	/* the quick search */
 	KmScore    *score[KM_SCORE_PRECISIONS]; /* NULL: not needed so far */
@@ -126,17 +142,20 @@ typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias)
 static const KernelBody *kernel_body(KmSimd simd);
 static void kernel_centre(KmKernel *kernel);
 static void kernel_pack(KmKernel *kernel);
-static void kernel_rows(KmKernel *kernel, const double *values,
-						const int32_t *pick, int n);
-static void kernel_label(KmKernel *kernel, int n, int32_t *label, float *gap);
-static int	kernel_quick(KmKernel *kernel, KernelLevel level,
-						 const double **row, int *place, int n,
-						 int32_t *label, float *gap);
-static void kernel_own(KmKernel *kernel, int n, const int32_t *label,
-					   double *dist2);
+static KernelTile kernel_tile(KmKernel *kernel, const double *values,
+							  const int32_t *pick, int n);
+static void kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z);
+static void kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label,
+						 float *gap, KmScoreAhead *ahead);
+static void kernel_quick(KmKernel *kernel, KernelLevel level,
+						 const KernelTile *tile, KernelRest *rest,
+						 int32_t *label, float *gap, KmScoreAhead *ahead);
+static void kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed);
 static bool kernel_usable(KmKernel *kernel, KernelLevel level);
-static void kernel_define(KmKernel *kernel, const double *const *row, int n);
-static int	kernel_fill(KmKernel *kernel, const double *const *row, int n);
+static void kernel_define(KmKernel *kernel, const KernelTile *tile);
+static void kernel_own(KmKernel *kernel, const KernelTile *tile,
+					   const int32_t *label, double *dist2);
+static int	kernel_fill(KmKernel *kernel, const KernelTile *tile);
 static inline void kernel_transpose(const double *a, const double *b, int d,
 									double *tile, int lanes);
 static void kernel_worked(KmKernel *kernel, size_t work);
@@ -178,6 +197,8 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 	kernel->unit = 0;
 	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
 		kernel->score[p] = NULL;
+	for (int i = 0; i < KM_TILE; i++)
+		kernel->all[i] = i;
 	return kernel;
 }
 
@@ -226,12 +247,18 @@ void
 km_kernel_label(KmKernel *kernel, const double *values, const int32_t *pick,
 				int n, int32_t *label, float *gap)
 {
-	for (int start = 0; start < n; start += kernel->lanes)
-	{
-		int			m = n - start < kernel->lanes ? n - start : kernel->lanes;
+	int			lanes = kernel->lanes;
 
-		kernel_rows(kernel, values, pick + start, m);
-		kernel_label(kernel, m, label + start, gap + start);
+	for (int start = 0; start < n; start += lanes)
+	{
+		int			m = n - start < lanes ? n - start : lanes;
+		int			after = start + m;
+		KernelTile	tile = kernel_tile(kernel, values, pick + start, m);
+		KmScoreAhead ahead = {
+			values, pick + after, n - after < lanes ? n - after : lanes, 0
+		};
+
+		kernel_label(kernel, &tile, label + start, gap + start, &ahead);
 	}
 }
 
@@ -239,30 +266,32 @@ void
 km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 				 int32_t *label, double *dist2, double *z)
 {
-	int			d = kernel->space->d;
+	size_t		d = (size_t) kernel->space->d;
 	float		gap[KM_TILE];
 
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
+		KernelTile	tile = kernel_tile(kernel, values + start * d, kernel->all, n);
 
-		kernel_rows(kernel, values + (size_t) start * d, NULL, n);
 		if (kernel->k > KERNEL_DIRECT_K)
 		{
-			kernel_label(kernel, n, label + start, gap);
-			kernel_own(kernel, n, label + start, dist2 + start);
+			KmScoreAhead none = {values, kernel->all, 0, 0};
+
+			kernel_label(kernel, &tile, label + start, gap, &none);
+			kernel_own(kernel, &tile, label + start, dist2 + start);
 		}
 		else
 		{
-			kernel_define(kernel, kernel->row, n);
+			kernel_define(kernel, &tile);
 			for (int i = 0; i < n; i++)
 			{
 				label[start + i] = (int32_t) kernel->label[i];
 				dist2[start + i] = kernel->best[i];
 			}
 		}
-		for (int i = 0; z != NULL && i < n; i++)
-			memcpy(z + (size_t) (start + i) * d, kernel->row[i], d * sizeof(double));
+		if (z != NULL)
+			kernel_copy(kernel, &tile, z + start * d);
 	}
 }
 
@@ -270,16 +299,16 @@ void
 km_kernel_own(KmKernel *kernel, const double *values, int nrows,
 			  const int32_t *label, double *dist2, double *z)
 {
-	int			d = kernel->space->d;
+	size_t		d = (size_t) kernel->space->d;
 
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
+		KernelTile	tile = kernel_tile(kernel, values + start * d, kernel->all, n);
 
-		kernel_rows(kernel, values + (size_t) start * d, NULL, n);
-		kernel_own(kernel, n, label + start, dist2 + start);
-		for (int i = 0; z != NULL && i < n; i++)
-			memcpy(z + (size_t) (start + i) * d, kernel->row[i], d * sizeof(double));
+		kernel_own(kernel, &tile, label + start, dist2 + start);
+		if (z != NULL)
+			kernel_copy(kernel, &tile, z + start * d);
 	}
 }
 
@@ -294,10 +323,10 @@ km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 	{
 		int			rows = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
 		const double *packed = kernel->packed;
-		int			used;
+		KernelTile	tile = kernel_tile(kernel, values + (size_t) start * d,
+									   kernel->all, rows);
+		int			used = kernel_fill(kernel, &tile);
 
-		kernel_rows(kernel, values + (size_t) start * d, NULL, rows);
-		used = kernel_fill(kernel, kernel->row, rows);
 		for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
 		{
 			int			group = kernel_group(kernel, first);
@@ -335,91 +364,106 @@ kernel_body(KmSimd simd)
 
 /* ---- Labels ---- */
 
-/* where the tile's rows are: those picked, or the first n */
-static void
-kernel_rows(KmKernel *kernel, const double *values, const int32_t *pick, int n)
+/* bring up to `lanes` rows into the space */
+static KernelTile
+kernel_tile(KmKernel *kernel, const double *values, const int32_t *pick, int n)
 {
 	size_t		d = (size_t) kernel->space->d;
 
-	for (int i = 0; i < n; i++)
-	{
-		const double *row = values + (pick != NULL ? (size_t) pick[i] : (size_t) i) * d;
+	if (kernel->z == NULL)
+		return (KernelTile) {values, pick, n};
 
-		kernel->row[i] = row;
-		if (kernel->z != NULL)
-		{
-			/* the length is not 0: such rows are not accepted */
-			kernel->row[i] = kernel->z + i * d;
-			km_space_row(kernel->space, row, kernel->z + i * d);
-		}
-	}
+	/* no length is 0: such rows are not accepted */
+	for (int i = 0; i < n; i++)
+		km_space_row(kernel->space, values + pick[i] * d, kernel->z + i * d);
 	kernel_worked(kernel, n * d);
+	return (KernelTile) {kernel->z, kernel->all, n};
+}
+
+static void
+kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z)
+{
+	size_t		d = (size_t) kernel->space->d;
+
+	for (int i = 0; i < tile->n; i++)
+		memcpy(z + i * d, tile->z + tile->pick[i] * d, d * sizeof(double));
 }
 
 /* quickly where that is proof enough, and the rest by definition */
 static void
-kernel_label(KmKernel *kernel, int n, int32_t *label, float *gap)
+kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *gap,
+			 KmScoreAhead *ahead)
 {
-	const double *row[KM_TILE];
-	int			place[KM_TILE];
+	KernelRest	rest;
 
-	for (int i = 0; i < n; i++)
-	{
-		row[i] = kernel->row[i];
-		place[i] = i;
-	}
-	for (KernelLevel level = kernel->level; level < KERNEL_DEFINITION && n > 0; level++)
+	rest.n = tile->n;
+	memcpy(rest.pick, tile->pick, tile->n * sizeof(int32_t));
+	memcpy(rest.place, kernel->all, tile->n * sizeof(int32_t));
+	for (KernelLevel level = kernel->level; level < KERNEL_DEFINITION && rest.n > 0; level++)
 		if (kernel_usable(kernel, level))
-			n = kernel_quick(kernel, level, row, place, n, label, gap);
-	if (n > 0)
-		kernel_define(kernel, row, n);
-	for (int i = 0; i < n; i++)
+		{
+			int			tried = rest.n;
+
+			kernel_quick(kernel, level, tile, &rest, label, gap, ahead);
+			kernel_judge(kernel, level, tried, rest.n);
+		}
+	if (rest.n > 0)
+		kernel_define(kernel, &(KernelTile) {tile->z, rest.pick, rest.n});
+	for (int i = 0; i < rest.n; i++)
 	{
-		label[place[i]] = (int32_t) kernel->label[i];
-		gap[place[i]] = 0;
+		label[rest.place[i]] = (int32_t) kernel->label[i];
+		gap[rest.place[i]] = 0;
 	}
 }
 
-/*
- * Decide what can be decided on this level.  Returns how many rows are left,
- * at the front of row and place.
- *
- * Where a level leaves many rows undecided (float: values that need more
- * digits; double: ties), the next tiles start with the one after it.
- */
-static int
-kernel_quick(KmKernel *kernel, KernelLevel level, const double **row, int *place,
-			 int n, int32_t *label, float *gap)
+/* decide what can be decided on this level */
+static void
+kernel_quick(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
+			 KernelRest *rest, int32_t *label, float *gap, KmScoreAhead *ahead)
 {
 	int32_t		nearest[KM_TILE];
 	float		promise[KM_TILE];
+	int			n = rest->n;
 	int			left = 0;
 
-	km_score_rows(kernel->score[level], row, n, nearest, promise);
+	if (km_score_rows(kernel->score[level], tile->z, rest->pick, n, nearest,
+					  promise, ahead) && n == tile->n)
+	{
+		/* most tiles */
+		memcpy(label, nearest, n * sizeof(int32_t));
+		memcpy(gap, promise, n * sizeof(float));
+		rest->n = 0;
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
-		if (promise[i] > 0)
-		{
-			label[place[i]] = nearest[i];
-			gap[place[i]] = promise[i];
-			continue;
-		}
-		row[left] = row[i];
-		place[left++] = place[i];
+		label[rest->place[i]] = nearest[i];
+		gap[rest->place[i]] = promise[i];
+		rest->pick[left] = rest->pick[i];
+		rest->place[left] = rest->place[i];
+		left += !(promise[i] > 0);
 	}
-	if (level == kernel->level)
+	rest->n = left;
+}
+
+/*
+ * Where a level leaves many rows undecided (float: values that need more
+ * digits; double: ties), the next tiles start with the one after it.
+ */
+static void
+kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed)
+{
+	if (level != kernel->level)
+		return;
+	kernel->tried += tried;
+	kernel->failed += failed;
+	if (kernel->tried >= KERNEL_TRIAL_ROWS)
 	{
-		kernel->tried += n;
-		kernel->failed += left;
-		if (kernel->tried >= KERNEL_TRIAL_ROWS)
-		{
-			if (kernel->failed > kernel->tried / KERNEL_MOST_FAILED)
-				kernel->level++;
-			kernel->tried = 0;
-			kernel->failed = 0;
-		}
+		if (kernel->failed > kernel->tried / KERNEL_MOST_FAILED)
+			kernel->level++;
+		kernel->tried = 0;
+		kernel->failed = 0;
 	}
-	return left;
 }
 
 /* make a level ready for the centroids */
@@ -479,11 +523,11 @@ kernel_centre(KmKernel *kernel)
 
 /* the nearest centroids by definition, into best and label */
 static void
-kernel_define(KmKernel *kernel, const double *const *row, int n)
+kernel_define(KmKernel *kernel, const KernelTile *tile)
 {
 	int			d = kernel->space->d;
 	const double *packed = kernel->packed;
-	int			used = kernel_fill(kernel, row, n);
+	int			used = kernel_fill(kernel, tile);
 
 	kernel_pack(kernel);
 	for (int i = 0; i < used; i++)
@@ -509,9 +553,11 @@ kernel_define(KmKernel *kernel, const double *const *row, int n)
  * has to wait for its own additions only.
  */
 static void
-kernel_own(KmKernel *kernel, int n, const int32_t *label, double *dist2)
+kernel_own(KmKernel *kernel, const KernelTile *tile, const int32_t *label,
+		   double *dist2)
 {
 	int			d = kernel->space->d;
+	int			n = tile->n;
 
 	for (int i = 0; i < n; i += 4)
 	{
@@ -523,7 +569,7 @@ kernel_own(KmKernel *kernel, int n, const int32_t *label, double *dist2)
 		{
 			int			from = i + r < n ? i + r : n - 1;
 
-			z[r] = kernel->row[from];
+			z[r] = tile->z + (size_t) tile->pick[from] * d;
 			c[r] = kernel->centroids + (size_t) label[from] * d;
 		}
 		for (int t = 0; t < d; t++)
@@ -564,16 +610,18 @@ kernel_pack(KmKernel *kernel)
  * widest vector; those without a row hold zeros.
  */
 static int
-kernel_fill(KmKernel *kernel, const double *const *row, int n)
+kernel_fill(KmKernel *kernel, const KernelTile *tile)
 {
 	int			d = kernel->space->d;
+	int			n = tile->n;
 	int			lanes = kernel->lanes;
 	int			used = (n + KERNEL_STEP - 1) / KERNEL_STEP * KERNEL_STEP;
 
 	/* an odd last row goes twice */
 	for (int i = 0; i < n; i += 2)
-		kernel_transpose(row[i], row[i + 1 < n ? i + 1 : i], d,
-						 kernel->tile + i, lanes);
+		kernel_transpose(tile->z + (size_t) tile->pick[i] * d,
+						 tile->z + (size_t) tile->pick[i + 1 < n ? i + 1 : i] * d,
+						 d, kernel->tile + i, lanes);
 	for (int t = 0; t < d; t++)
 		for (int i = n; i < used; i++)
 			kernel->tile[(size_t) t * lanes + i] = 0;

@@ -40,7 +40,7 @@ extern void km_kernel_set(KmKernel *kernel, const double *centroids, int k);
 extern void km_kernel_free(KmKernel *kernel);
 
 /*
- * For each of n <= KM_TILE rows picked by their places among raw values:
+ * For each of n rows picked by their places among raw values:
  * label[i], and gap[i].  A positive gap says that all other centroids are
  * farther: with d_j the true distance to centroid j, times km_kernel_unit(),
  *

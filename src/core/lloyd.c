@@ -65,7 +65,9 @@ typedef struct Lloyd
 	double	   *mean;			/* k x d */
 	double	   *weight;			/* k */
 	double	   *z;				/* KM_TILE x d, rows in the space */
-	int32_t    *pick;			/* LLOYD_WINDOW */
+	int32_t    *pick;			/* LLOYD_WINDOW: rows to be labelled, */
+	int32_t    *nearest;		/* their new labels, */
+	float	   *gap;			/* and gaps */
 } Lloyd;
 
 /*
@@ -122,6 +124,8 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.weight = km_team_alloc(team, k, sizeof(double));
 	l.z = km_team_alloc(team, (size_t) KM_TILE * rows->d, sizeof(double));
 	l.pick = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
+	l.nearest = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
+	l.gap = km_team_alloc(team, LLOYD_WINDOW, sizeof(float));
 	l.bounds = NULL;
 
 	iteration.run = params->run;
@@ -156,6 +160,8 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 
 	if (l.bounds != NULL)
 		km_bounds_free(l.bounds);
+	km_team_release(team, l.gap);
+	km_team_release(team, l.nearest);
 	km_team_release(team, l.pick);
 	km_team_release(team, l.z);
 	km_team_release(team, l.weight);
@@ -201,26 +207,19 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
 	else
 		for (int i = 0; i < n; i++)
 			l->pick[i] = i;
-	for (int tile = 0; tile < n; tile += KM_TILE)
+	km_kernel_label(l->kernel, values, l->pick, n, l->nearest, l->gap);
+	for (int i = 0; i < n; i++)
 	{
-		const int32_t *pick = l->pick + tile;
-		int			m = n - tile < KM_TILE ? n - tile : KM_TILE;
-		int32_t		nearest[KM_TILE];
-		float		gap[KM_TILE];
+		int64_t		row = start + l->pick[i];
+		int			nearest = l->nearest[i];
 
-		km_kernel_label(l->kernel, values, pick, m, nearest, gap);
-		for (int i = 0; i < m; i++)
-		{
-			int64_t		row = start + pick[i];
-
-			if (l->bounds != NULL)
-				chunk->bound[row] = km_bounds_of(l->bounds, nearest[i], gap[i]);
-			if (!first && chunk->label[row] == nearest[i])
-				continue;
-			lloyd_move_row(l, chunk, row, first ? -1 : chunk->label[row], nearest[i]);
-			chunk->label[row] = nearest[i];
-			reassigned++;
-		}
+		if (l->bounds != NULL)
+			chunk->bound[row] = km_bounds_of(l->bounds, nearest, l->gap[i]);
+		if (!first && chunk->label[row] == nearest)
+			continue;
+		lloyd_move_row(l, chunk, row, first ? -1 : chunk->label[row], nearest);
+		chunk->label[row] = nearest;
+		reassigned++;
 	}
 	return reassigned;
 }

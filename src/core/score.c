@@ -13,12 +13,14 @@
  * it that x and c are not much larger than their differences.  The unit brings
  * them near 1, so that nothing overflows in float.
  *
- * The lemma.  Let u be half the precision's epsilon, h = |c|^2 / 2 and
- * e = (d + 8) u.  Taking away the centre and rounding to the precision change
- * a value by u (1 + 2^-28) of itself, rounding h changes it by u of itself, and
- * a chain of d (fused or separate) multiply-adds errs by no more than
- * (d + 1) u (1 + e) times the sum of the magnitudes.  By Cauchy's inequality
- * and that of the means that sum is at most
+ * The lemma.  Let u be half the precision's epsilon and h = |c|^2 / 2.  Chains
+ * of multiply-adds are broken after m = SCORE_CHAIN features and their sums
+ * added up, so that no number goes through more than min(d, m) + d / m
+ * roundings; let e be that, and 8 more, times u.  Taking away the centre and
+ * rounding to the precision change a value by u (1 + 2^-28) of itself, rounding
+ * h changes it by u of itself, and the chains (fused or not) err by no more
+ * than (e - 7 u) (1 + e) times the sum of the magnitudes.  By Cauchy's
+ * inequality and that of the means that sum is at most
  *
  *		h + |x| |c|  <=  h + |x|^2 / 2 + h
  *
@@ -29,13 +31,17 @@
  *		t - e |x|^2 / 2  <=  s  <=  t + e |x|^2 / 2 + 4 e h
  *
  * Let a be the centroid of the least t, t2 the second least t, and N the
- * computed |x|^2, which errs by less than e N.  Then
+ * computed |x|^2, which errs by less than e N.  Then, all other c being c_j,
  *
- *		|x - c_a|^2				<=  hi = N (1 + 3 e) + 2 t_a + 9 e h_a + tiny
- *		|x - c|^2, c not c_a	>=  lo = N (1 - 3 e) + 2 t2 - tiny
+ *		|x - c_a|^2		<=  N (1 + 3 e) + 2 t_a + 9 e h_a + tiny
+ *		|x - c_j|^2		>=  lo = N (1 - 3 e) + 2 t2 - tiny
  *
- * where the 3 and 9 (for 2 and 8) pay for the rounding of hi and lo, and tiny
- * for what underflows.  The definition's own sums err by less than
+ * where the 3 and 9 (for 2 and 8) pay for the rounding of such sums, and tiny
+ * for what underflows.  h_a is at most |x|^2 + |x - c_a|^2, so
+ *
+ *		|x - c_a|^2		<=  hi = (N (1 + 12 e) + 2 t_a + tiny) (1 + 10 e)
+ *
+ * as long as e < 1/82.  The definition's own sums err by less than
  * (d + 3) 2^-53 of themselves, and by what underflows there, so the centroid
  * that it chooses is a as well if
  *
@@ -79,6 +85,8 @@
 #define SCORE_ROWS		4		/* vectors of rows in a step, at most */
 #define SCORE_LOW_D		4
 #define SCORE_LOW_ROWS	2		/* vectors of rows in a step there */
+#define SCORE_CHAIN		128		/* features until a sum is put aside */
+#define SCORE_TURN		16		/* features of a row at a time into the tile */
 #define SCORE_MOST		0x1p100 /* the largest |c|^2 */
 #define SCORE_LINE		64		/* bytes of a cache line */
 #define SCORE_CHECK_WORK (1 << 22)	/* multiply-adds between checks */
@@ -94,10 +102,9 @@ struct KmScore
 	int			k;
 	int			lanes;			/* of a full tile */
 	size_t		work;			/* multiply-adds since the last check */
-	const double *centre;		/* the caller's, d */
+	double	   *middle;			/* d: the centre times unit */
 	double		unit;
 	void	   *packed;			/* the centroids in groups */
-	void	   *half;			/* k: h */
 	void	   *room;			/* where the tile was allocated */
 	void	   *tile;			/* d x lanes, aligned to a cache line */
 	double		norm2[KM_SCORE_ROWS];	/* room for either precision */
@@ -110,13 +117,14 @@ struct KmScoreBody
 {
 	size_t		size;			/* of a number */
 	bool		(*pack) (KmScore *score, const double *centroids);
-	int			(*fill) (KmScore *score, const double *const *row, int n);
+	int			(*fill) (KmScore *score, const double *z, const int32_t *pick, int n);
 	void		(*group) (KmScore *score, int used, const void *packed, int first,
 						  int group);
 	void		(*low) (KmScore *score, int used);
-	void		(*finish) (const KmScore *score, int n, int32_t *label, float *gap);
+	bool		(*finish) (const KmScore *score, int used, int32_t *label, float *gap);
 };
 
+static inline void score_ask(KmScoreAhead *ahead, int rows, int d);
 static void score_worked(KmScore *score, size_t work);
 
 /* centroids in the group that starts with `first` */
@@ -156,6 +164,7 @@ score_group(int k, int d, int first)
 #define BODY_MAX(a, b) BODY_OP(max) (a, b)
 #define BODY_SQRT(a) BODY_OP(sqrt) (a)
 #define BODY_LESS(a, b, x, y) BODY_OP(bsl) (BODY_OP(clt) (a, b), x, y)
+#define BODY_CENTRE(z, unit, middle) ((z) * (unit) - (middle))
 
 #define BODY_NAME(name) name##_float_neon
 #define BODY_OP(op) v##op##q_f32
@@ -179,6 +188,7 @@ score_group(int k, int d, int first)
 #define BODY_MIN(a, b) BODY_OP(min) (a, b)
 #define BODY_MAX(a, b) BODY_OP(max) (a, b)
 #define BODY_SQRT(a) BODY_OP(sqrt) (a)
+#define BODY_CENTRE(z, unit, middle) _mm256_fmsub_pd(z, unit, middle)
 #define BODY_LESS(a, b, x, y) \
 	BODY_OP(blendv) (y, x, BODY_OP(cmp) (a, b, _CMP_LT_OQ))
 
@@ -264,7 +274,7 @@ km_score_create(KmTeam *team, KmScorePrecision precision, int d, int max_k,
 	score->work = 0;
 	size = score->body->size;
 	score->packed = km_team_alloc(team, padded * ((size_t) d + 1), size);
-	score->half = km_team_alloc(team, padded, size);
+	score->middle = km_team_alloc(team, (size_t) d, sizeof(double));
 	score->room = km_team_alloc(team, (size_t) d * lanes * size + SCORE_LINE, 1);
 	score->tile = (char *) score->room + SCORE_LINE -
 		(uintptr_t) score->room % SCORE_LINE;
@@ -277,7 +287,7 @@ km_score_free(KmScore *score)
 	KmTeam	   *team = score->team;
 
 	km_team_release(team, score->room);
-	km_team_release(team, score->half);
+	km_team_release(team, score->middle);
 	km_team_release(team, score->packed);
 	km_team_release(team, score);
 }
@@ -287,32 +297,53 @@ km_score_set(KmScore *score, const double *centroids, int k, const double *centr
 			 double unit)
 {
 	score->k = k;
-	score->centre = centre;
 	score->unit = unit;
+	for (int t = 0; t < score->d; t++)
+		score->middle[t] = centre[t] * unit;
 	return score->body->pack(score, centroids);
 }
 
-void
-km_score_rows(KmScore *score, const double *const *row, int n, int32_t *label,
-			  float *gap)
+bool
+km_score_rows(KmScore *score, const double *z, const int32_t *pick, int n,
+			  int32_t *label, float *gap, KmScoreAhead *ahead)
 {
 	const KmScoreBody *body = score->body;
 	size_t		d = (size_t) score->d;
 	const char *packed = score->packed;
-	int			used = body->fill(score, row, n);
+	int			used = body->fill(score, z, pick, n);
 
 	if (d <= SCORE_LOW_D)
+	{
+		score_ask(ahead, ahead->n, score->d);
 		body->low(score, used);
+	}
 	for (int first = 0; d > SCORE_LOW_D && first < score->k; first += SCORE_GROUP)
 	{
 		int			group = score_group(score->k, score->d, first);
 
+		score_ask(ahead, ahead->n * SCORE_GROUP / score->k + 1, score->d);
 		body->group(score, used, packed, first, group);
 		packed += group * (d + 1) * body->size;
 		score_worked(score, used * d * group);
 	}
-	body->finish(score, n, label, gap);
 	score_worked(score, used * (d + 1) * (d <= SCORE_LOW_D ? score->k : 1));
+	return body->finish(score, used, label, gap);
+}
+
+/* ask for some more of the rows that come later */
+static inline void
+score_ask(KmScoreAhead *ahead, int rows, int d)
+{
+	int			to = ahead->asked + rows < ahead->n ? ahead->asked + rows : ahead->n;
+
+	for (int i = ahead->asked; i < to; i++)
+	{
+		const double *row = ahead->values + (size_t) ahead->pick[i] * d;
+
+		for (int t = 0; t < d; t += SCORE_LINE / (int) sizeof(double))
+			__builtin_prefetch(row + t, 0, 2);
+	}
+	ahead->asked = to;
 }
 
 static void

@@ -31,17 +31,31 @@ extern KmScore *km_score_create(KmTeam *team, KmScorePrecision precision, int d,
 extern void km_score_free(KmScore *score);
 
 /*
- * The k centroids to compare with, k x d, less a centre (d values, which must
- * live as long as they are used), times a power of two.  False if they are of
+ * The k centroids to compare with, k x d, less a centre (d values), times a
+ * power of two.  False if they are of
  * no size that this precision can handle.
  */
 extern bool km_score_set(KmScore *score, const double *centroids, int k,
 						 const double *centre, double unit);
 
 /*
- * n <= lanes rows in the space: label[i], and gap[i] times the unit.
+ * Rows that come later, so that memory is read while others are scored:
+ * km_score_rows() asks for them bit by bit.
  */
-extern void km_score_rows(KmScore *score, const double *const *row, int n,
-						  int32_t *label, float *gap);
+typedef struct KmScoreAhead
+{
+	const double *values;
+	const int32_t *pick;
+	int			n;
+	int			asked;			/* of these, those that have been asked for */
+} KmScoreAhead;
+
+/*
+ * n <= lanes rows in the space, picked by their places among z (row-major):
+ * label[i], and gap[i] times the unit; both have room for KM_SCORE_ROWS.
+ * Returns whether all gaps are positive.
+ */
+extern bool km_score_rows(KmScore *score, const double *z, const int32_t *pick,
+						  int n, int32_t *label, float *gap, KmScoreAhead *ahead);
 
 #endif							/* KM_SCORE_H */

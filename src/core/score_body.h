@@ -14,8 +14,9 @@
  *							centroids their scores must fit the registers
  *		BODY_FMA(a, b, c), BODY_MIN, BODY_MAX, BODY_SQRT	of vectors
  *		BODY_LESS(a, b, x, y)	per lane, a < b ? x : y
+ *		BODY_CENTRE(z, unit, middle)	z * unit - middle, of four doubles
  *
- * The last two lines are written with intrinsics of the instruction set.  With
+ * The last three lines are written with intrinsics of the instruction set.  With
  * BODY_PORTABLE, and BODY_BITS for integers of the precision's size, the
  * compiler's own vectors do.
  *
@@ -26,6 +27,8 @@
 typedef BODY_REAL BODY_NAME(Vector) __attribute__((vector_size(BODY_BYTES)));
 typedef BODY_REAL BODY_NAME(Loose) __attribute__((vector_size(BODY_BYTES), aligned(8), may_alias));
 typedef BODY_REAL BODY_NAME(Four) __attribute__((vector_size(4 * sizeof(BODY_REAL)), aligned(4), may_alias));
+typedef int32_t BODY_NAME(Labels) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
+typedef float BODY_NAME(Gaps) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
 typedef double BODY_NAME(FourDoubles) __attribute__((vector_size(32), aligned(8), may_alias));
 
 #define VECTOR BODY_NAME(Vector)
@@ -33,7 +36,8 @@ typedef double BODY_NAME(FourDoubles) __attribute__((vector_size(32), aligned(8)
 #define BODY_INLINE BODY_TARGET static inline __attribute__((always_inline))
 #define BODY_AT(p) (*(BODY_NAME(Loose) *) (p))
 #define BODY_UNIT ((BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-24 : 0x1p-53))
-#define BODY_ERROR(d) ((BODY_REAL) ((d) + 8) * BODY_UNIT)
+#define BODY_ERROR(d) \
+	((BODY_REAL) (((d) < SCORE_CHAIN ? (d) : SCORE_CHAIN) + (d) / SCORE_CHAIN + 8) * BODY_UNIT)
 
 /* x - 0, not x + 0: the compiler knows that this is x */
 #define BODY_EVERY(x) ((BODY_REAL) (x) - (VECTOR) {0})
@@ -59,6 +63,7 @@ BODY_NAME(score_sqrt) (VECTOR a)
 }
 
 #define BODY_FMA(a, b, c) ((a) * (b) + (c))
+#define BODY_CENTRE(z, unit, middle) ((z) * (unit) - (middle))
 #define BODY_LESS(a, b, x, y) BODY_NAME(score_less) (a, b, x, y)
 #define BODY_MIN(a, b) BODY_LESS(a, b, a, b)
 #define BODY_MAX(a, b) BODY_LESS(a, b, b, a)
@@ -72,7 +77,6 @@ BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 	int			d = score->d;
 	int			k = score->k;
 	BODY_REAL	e = BODY_ERROR(d);
-	BODY_REAL  *half = score->half;
 	BODY_REAL  *packed = score->packed;
 	bool		good = true;
 
@@ -87,15 +91,13 @@ BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 			for (int t = 0; t < d; t++)
 			{
 				double		value = first + c < k ?
-					(centroid[t] - score->centre[t]) * score->unit : 0;
+					centroid[t] * score->unit - score->middle[t] : 0;
 
 				packed[group + (size_t) t * group + c] = (BODY_REAL) -value;
 				norm2 += value * value;
 			}
 			good = good && norm2 <= SCORE_MOST;
-			if (first + c < k)
-				half[first + c] = (BODY_REAL) (norm2 / 2);
-			packed[c] = first + c < k ? half[first + c] * (1 - 2 * e) : INFINITY;
+			packed[c] = first + c < k ? (BODY_REAL) (norm2 / 2) * (1 - 2 * e) : INFINITY;
 		}
 		packed += (size_t) group * (d + 1);
 		score_worked(score, (size_t) group * d * 4);
@@ -103,73 +105,94 @@ BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 	return good;
 }
 
-/* four features of a row, centred, in the precision */
 #define BODY_LOAD(row) \
-	__builtin_convertvector((*(const BODY_NAME(FourDoubles) *) (row) - middle) * unit, \
+	__builtin_convertvector(BODY_CENTRE(*(const BODY_NAME(FourDoubles) *) ((row) + t), \
+										unit, middle), \
 							BODY_NAME(Four))
 
+/* features first .. last - 1 of four rows: centred, and turned four by four */
+BODY_INLINE void
+BODY_NAME(score_turn) (const KmScore *score, const double *const *row, int first,
+					   int last, BODY_REAL *to)
+{
+	const double *r0 = row[0];
+	const double *r1 = row[1];
+	const double *r2 = row[2];
+	const double *r3 = row[3];
+	BODY_NAME(FourDoubles) unit = score->unit - (BODY_NAME(FourDoubles)) {0};
+	int			lanes = score->lanes;
+	int			t;
+
+	to += (size_t) first * lanes;
+	for (t = first; t + 4 <= last; t += 4, to += 4 * lanes)
+	{
+		BODY_NAME(FourDoubles) middle =
+			*(const BODY_NAME(FourDoubles) *) (score->middle + t);
+		BODY_NAME(Four) a = BODY_LOAD(r0);
+		BODY_NAME(Four) b = BODY_LOAD(r1);
+		BODY_NAME(Four) c = BODY_LOAD(r2);
+		BODY_NAME(Four) e = BODY_LOAD(r3);
+		BODY_NAME(Four) ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+		BODY_NAME(Four) ce = __builtin_shufflevector(c, e, 0, 4, 1, 5);
+		BODY_NAME(Four) ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+		BODY_NAME(Four) ce2 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
+
+		*(BODY_NAME(Four) *) to = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
+		*(BODY_NAME(Four) *) (to + lanes) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
+		*(BODY_NAME(Four) *) (to + 2 * lanes) = __builtin_shufflevector(ab2, ce2, 0, 1, 4, 5);
+		*(BODY_NAME(Four) *) (to + 3 * lanes) = __builtin_shufflevector(ab2, ce2, 2, 3, 6, 7);
+	}
+	for (; t < last; t++, to += lanes)
+	{
+		to[0] = (BODY_REAL) (r0[t] * score->unit - score->middle[t]);
+		to[1] = (BODY_REAL) (r1[t] * score->unit - score->middle[t]);
+		to[2] = (BODY_REAL) (r2[t] * score->unit - score->middle[t]);
+		to[3] = (BODY_REAL) (r3[t] * score->unit - score->middle[t]);
+	}
+}
+
 /*
- * The rows into the tile, four by four, and their |x|^2.  Returns the lanes in
- * use, a whole number of vectors; the last row is repeated in those without a
- * row.
+ * The rows into the tile, and their |x|^2.  Returns the lanes in use, a whole
+ * number of vectors; the last row is repeated in those without a row.  All rows
+ * of a vector go together, some features at a time, so that the tile's cache
+ * lines are filled at once.
  */
 BODY_TARGET static int
-BODY_NAME(score_fill) (KmScore *score, const double *const *row, int n)
+BODY_NAME(score_fill) (KmScore *score, const double *z, const int32_t *pick, int n)
 {
 	int			d = score->d;
 	int			lanes = score->lanes;
-	const double *centre = score->centre;
-	double		unit = score->unit;
 	BODY_REAL  *tile = score->tile;
 	BODY_REAL  *norm2 = (BODY_REAL *) score->norm2;
 	int			block = BODY_LANES > 4 ? BODY_LANES : 4;
 	int			used = (n + block - 1) / block * block;
+	const double *from[KM_SCORE_ROWS];
 
-	for (int i = 0; i < used; i += 4)
-	{
-		const double *r0 = row[i < n ? i : n - 1];
-		const double *r1 = row[i + 1 < n ? i + 1 : n - 1];
-		const double *r2 = row[i + 2 < n ? i + 2 : n - 1];
-		const double *r3 = row[i + 3 < n ? i + 3 : n - 1];
-		BODY_REAL  *to = tile + i;
-		int			t;
-
-		for (t = 0; t + 4 <= d; t += 4, to += 4 * lanes)
-		{
-			BODY_NAME(FourDoubles) middle = *(const BODY_NAME(FourDoubles) *) (centre + t);
-			BODY_NAME(Four) a = BODY_LOAD(r0 + t);
-			BODY_NAME(Four) b = BODY_LOAD(r1 + t);
-			BODY_NAME(Four) c = BODY_LOAD(r2 + t);
-			BODY_NAME(Four) e = BODY_LOAD(r3 + t);
-			BODY_NAME(Four) ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-			BODY_NAME(Four) ce = __builtin_shufflevector(c, e, 0, 4, 1, 5);
-			BODY_NAME(Four) ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-			BODY_NAME(Four) ce2 = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-
-			*(BODY_NAME(Four) *) to = __builtin_shufflevector(ab, ce, 0, 1, 4, 5);
-			*(BODY_NAME(Four) *) (to + lanes) = __builtin_shufflevector(ab, ce, 2, 3, 6, 7);
-			*(BODY_NAME(Four) *) (to + 2 * lanes) = __builtin_shufflevector(ab2, ce2, 0, 1, 4, 5);
-			*(BODY_NAME(Four) *) (to + 3 * lanes) = __builtin_shufflevector(ab2, ce2, 2, 3, 6, 7);
-		}
-		for (; t < d; t++, to += lanes)
-		{
-			to[0] = (BODY_REAL) ((r0[t] - centre[t]) * unit);
-			to[1] = (BODY_REAL) ((r1[t] - centre[t]) * unit);
-			to[2] = (BODY_REAL) ((r2[t] - centre[t]) * unit);
-			to[3] = (BODY_REAL) ((r3[t] - centre[t]) * unit);
-		}
-	}
+	for (int i = 0; i < used; i++)
+		from[i] = z + (size_t) pick[i < n ? i : n - 1] * d;
+	for (int i = 0; i < used; i += block)
+		for (int first = 0; first < d; first += SCORE_TURN)
+			for (int r = 0; r < block; r += 4)
+				BODY_NAME(score_turn) (score, from + i + r, first,
+									   first + SCORE_TURN < d ? first + SCORE_TURN : d,
+									   tile + i + r);
 	for (int lane = 0; lane < used; lane += BODY_LANES)
 	{
 		VECTOR		sum = {0};
+		VECTOR		more = {0};
 
 		for (int t = 0; t < d; t++)
 		{
 			VECTOR		x = BODY_AT(tile + (size_t) t * lanes + lane);
 
-			sum = BODY_FMA(x, x, sum);
+			more = BODY_FMA(x, x, more);
+			if (t % SCORE_CHAIN == SCORE_CHAIN - 1)
+			{
+				sum += more;
+				more = (VECTOR) {0};
+			}
 		}
-		BODY_AT(norm2 + lane) = sum;
+		BODY_AT(norm2 + lane) = sum + more;
 	}
 	return used;
 }
@@ -179,6 +202,31 @@ BODY_NAME(score_fill) (KmScore *score, const double *const *row, int n)
 	second = BODY_MIN(second, BODY_MAX(best, score)); \
 	index = BODY_LESS(score, best, label, index); \
 	best = BODY_MIN(best, score);
+
+/* the products of `features` features of `rows` vectors of rows with a group */
+BODY_INLINE void
+BODY_NAME(score_chain) (VECTOR (*sum)[SCORE_GROUP], const BODY_REAL *tile, int lanes,
+						const BODY_REAL *packed, int features, const int rows,
+						const int group)
+{
+	for (int t = 0; t < features; t++, tile += lanes, packed += group)
+	{
+		VECTOR		x[BODY_ROWS];
+
+#pragma GCC unroll 8
+		for (int r = 0; r < rows; r++)
+			x[r] = BODY_AT(tile + r * BODY_LANES);
+#pragma GCC unroll 8
+		for (int c = 0; c < group; c++)
+		{
+			VECTOR		value = BODY_EVERY(packed[c]);
+
+#pragma GCC unroll 8
+			for (int r = 0; r < rows; r++)
+				sum[r][c] = BODY_FMA(x[r], value, sum[r][c]);
+		}
+	}
+}
 
 /* `rows` vectors of rows against a group of centroids; both are constants */
 BODY_INLINE void
@@ -196,22 +244,20 @@ BODY_NAME(score_step) (KmScore *score, int lane, const BODY_REAL *packed, int fi
 		for (int c = 0; c < group; c++)
 			sum[r][c] = BODY_EVERY(packed[c]);
 	packed += group;
-	for (int t = 0; t < d; t++, tile += lanes, packed += group)
+	BODY_NAME(score_chain) (sum, tile, lanes, packed, d < SCORE_CHAIN ? d : SCORE_CHAIN,
+							rows, group);
+	for (int t = SCORE_CHAIN; t < d; t += SCORE_CHAIN)
 	{
-		VECTOR		x[BODY_ROWS];
+		VECTOR		more[BODY_ROWS][SCORE_GROUP] = {0};
 
+		BODY_NAME(score_chain) (more, tile + (size_t) t * lanes, lanes,
+								packed + (size_t) t * group,
+								d - t < SCORE_CHAIN ? d - t : SCORE_CHAIN, rows, group);
 #pragma GCC unroll 8
 		for (int r = 0; r < rows; r++)
-			x[r] = BODY_AT(tile + r * BODY_LANES);
 #pragma GCC unroll 8
-		for (int c = 0; c < group; c++)
-		{
-			VECTOR		value = BODY_EVERY(packed[c]);
-
-#pragma GCC unroll 8
-			for (int r = 0; r < rows; r++)
-				sum[r][c] = BODY_FMA(x[r], value, sum[r][c]);
-		}
+			for (int c = 0; c < group; c++)
+				sum[r][c] += more[r][c];
 	}
 #pragma GCC unroll 8
 	for (int r = 0; r < rows; r++)
@@ -340,37 +386,36 @@ BODY_NAME(score_low) (KmScore *score, int used)
 	}
 }
 
-/* the gaps of the lemma */
-BODY_TARGET static void
-BODY_NAME(score_finish) (const KmScore *score, int n, int32_t *label, float *gap)
+/* the gaps of the lemma, for whole vectors; are all positive? */
+BODY_TARGET static bool
+BODY_NAME(score_finish) (const KmScore *score, int used, int32_t *label, float *gap)
 {
-	const BODY_REAL *half = score->half;
 	BODY_REAL	e = BODY_ERROR(score->d);
 	BODY_REAL	tiny = (BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-64 : 0x1p-240);
 	BODY_REAL	up = 1 + 8 * BODY_UNIT + (BODY_REAL) ((score->d + 8) * 0x1p-51);
-	BODY_REAL	h[KM_SCORE_ROWS];
+	const VECTOR none = {0};
+	VECTOR		least = BODY_EVERY(1);	/* 0 where a gap is not positive */
+	bool		proven = true;
 
-	for (int i = 0; i < n; i++)
-	{
-		label[i] = (int32_t) ((const BODY_REAL *) score->index)[i];
-		h[i] = half[label[i]];
-	}
-	for (int i = n; i % BODY_LANES != 0; i++)
-		h[i] = 0;
-	for (int lane = 0; lane < n; lane += BODY_LANES)
+	for (int lane = 0; lane < used; lane += BODY_LANES)
 	{
 		VECTOR		best = BODY_AT((BODY_REAL *) score->best + lane);
 		VECTOR		second = BODY_AT((BODY_REAL *) score->second + lane);
 		VECTOR		norm2 = BODY_AT((BODY_REAL *) score->norm2 + lane);
-		VECTOR		high = norm2 * (1 + 3 * e) + (best + best) +
-			BODY_AT(h + lane) * (9 * e) + tiny;
+		VECTOR		index = BODY_AT((BODY_REAL *) score->index + lane);
+		VECTOR		high = (norm2 * (1 + 12 * e) + (best + best) + tiny) * (1 + 10 * e);
 		VECTOR		low = norm2 * (1 - 3 * e) + (second + second) - tiny;
 
 		low = BODY_SQRT(low * (1 - 8 * BODY_UNIT)) - BODY_SQRT(high) * up;
-		BODY_AT(h + lane) = low;
+		least = BODY_LESS(none, low, least, none);
+		*(BODY_NAME(Labels) *) (label + lane) =
+			__builtin_convertvector(index, BODY_NAME(Labels));
+		*(BODY_NAME(Gaps) *) (gap + lane) =
+			__builtin_convertvector(low * (BODY_REAL) (1 - 0x1p-22), BODY_NAME(Gaps));
 	}
-	for (int i = 0; i < n; i++)
-		gap[i] = (float) (h[i] * (BODY_REAL) (1 - 0x1p-22));
+	for (int l = 0; l < BODY_LANES; l++)
+		proven = proven && least[l] > 0;
+	return proven;
 }
 
 static const KmScoreBody BODY_NAME(score_body) =
@@ -383,6 +428,7 @@ static const KmScoreBody BODY_NAME(score_body) =
 #undef BODY_FOLD
 #ifdef BODY_PORTABLE
 #undef BODY_FMA
+#undef BODY_CENTRE
 #undef BODY_LESS
 #undef BODY_MIN
 #undef BODY_MAX

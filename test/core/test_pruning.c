@@ -17,7 +17,7 @@
 
 enum
 {
-	N = 700, MAX_D = 20, MAX_K = 40, KINDS = 9, MAX_TEAM = 3, MAX_PASSES = 100
+	N = 700, MAX_D = 20, LARGE_D = 300, MAX_K = 40, KINDS = 9, MAX_TEAM = 3, MAX_PASSES = 100
 };
 
 /* value i of feature t of a data set; about half of them lie in blobs */
@@ -113,8 +113,8 @@ static void
 test_searches(KmSimd simd)
 {
 	KmTeam	   *team = solo_team();
-	double	   *values = malloc(KM_TILE * MAX_D * sizeof(double));
-	double	   *centroids = malloc(MAX_K * MAX_D * sizeof(double));
+	double	   *values = malloc(KM_TILE * LARGE_D * sizeof(double));
+	double	   *centroids = malloc(MAX_K * LARGE_D * sizeof(double));
 	int64_t		proven = 0;
 
 	for (int kind = 0; kind < KINDS; kind++)
@@ -123,7 +123,7 @@ test_searches(KmSimd simd)
 
 		for (uint64_t turn = 0; turn < 150; turn++)
 		{
-			int			d = 1 + (int) (uniform(turn, 1) * MAX_D);
+			int			d = 1 + (int) (uniform(turn, 1) * (turn % 10 == 9 ? LARGE_D : MAX_D));
 			int			k = 1 + (int) (uniform(turn, 2) * MAX_K);
 			KmSpace		space = {d, NULL, NULL, false};
 			KmKernel   *kernel = km_kernel_create(team, &space, k);
