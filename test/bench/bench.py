@@ -7,7 +7,7 @@ import time
 
 import picture
 import rival
-from lab import SCALE, Lab
+from lab import SCALE, Lab, idle_share
 from parts import PARTS, Results
 from report import HEAD, machine, plain, write_results
 
@@ -18,9 +18,11 @@ def main(directory):
         if name not in PARTS:
             sys.exit(f"there is no part {name}: {', '.join(PARTS)}")
 
+    results = Results(idle_share())
+    if results.idle < 90:
+        print(f"the machine is busy, {results.idle:.0f} % idle: expect noise", flush=True)
     lab = Lab()
     lab.run("CREATE EXTENSION kmeans")
-    results = Results()
     start = time.time()
     for name in chosen:
         print(f"{name} ({time.time() - start:.0f} s)", flush=True)
@@ -38,7 +40,7 @@ def main(directory):
 
 def show(lab, results):
     print()
-    print("\n".join(machine(lab, rival)))
+    print("\n".join(machine(lab, rival, results.idle)))
     print()
     if results.figures:
         print(plain(HEAD, [figure.cells() for figure in results.figures]))

@@ -73,6 +73,19 @@ class Setting:
             self.lab.run(f"RESET {name}")
 
 
+def idle_share():
+    """The share of the processors, in percent, that nobody uses for three seconds."""
+    def ticks():
+        with open("/proc/stat") as file:
+            numbers = [int(number) for number in file.readline().split()[1:9]]
+        return numbers[3] + numbers[4], sum(numbers)
+
+    idle, total = ticks()
+    time.sleep(3)
+    idle_then, total_then = ticks()
+    return 100 * (idle_then - idle) / (total_then - total)
+
+
 def timed(function):
     start = time.perf_counter()
     function()

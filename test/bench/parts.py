@@ -20,7 +20,8 @@ MAX_ITER = 20
 
 
 class Results:
-    def __init__(self):
+    def __init__(self, idle):
+        self.idle = idle        # percent of the processors, before the run
         self.figures = []
         self.tables = []        # title, head, lines of cells
         self.jobs = []          # for the picture: title, ours, theirs, to a labelled table

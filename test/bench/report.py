@@ -66,14 +66,16 @@ def markdown(head, table):
                      for line in [head, ["---"] * len(head)] + table)
 
 
-def machine(lab, rival):
+def machine(lab, rival, idle):
     """Where and what, one fact a line."""
     with open("/proc/cpuinfo") as file:
-        model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+        model = next((line.split(":")[1].strip() for line in file
+                      if line.startswith("model name")), platform.machine())
     with open("/proc/meminfo") as file:
         memory = int(file.readline().split()[1]) / 1048576
     return [
-        f"Machine: {model}, {os.cpu_count()} cores, {memory:.0f} GB; Linux {platform.release()}",
+        f"Machine: {model}, {os.cpu_count()} cores, {memory:.0f} GB, {idle:.0f} % idle before the run; "
+        f"Linux {platform.release()}",
         f"Server: PostgreSQL {lab.value('SHOW server_version')}, "
         f"{lab.value('SHOW max_parallel_maintenance_workers')} worker(s) beside the leader for "
         "every statement unless `serial` is said",
@@ -109,7 +111,7 @@ Times are medians of five rounds. What a figure compares took turns in one run: 
 def write_results(file, lab, rival, results):
     """RESULTS.md: everything that a full run has measured."""
     sections = ["# Results", "Written by `make bench`; do not edit.",
-                "\n".join("- " + fact for fact in machine(lab, rival)),
+                "\n".join("- " + fact for fact in machine(lab, rival, results.idle)),
                 markdown(HEAD, [figure.cells() for figure in results.figures]),
                 "![The same as a picture](results.svg)", "## What was measured", HOW.rstrip()]
     for title, head, table in results.tables:
