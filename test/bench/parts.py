@@ -89,20 +89,25 @@ def passes(lab, results):
         centroids = data.centroids(lab)
         matrix, _ = rival.fetch(lab, data)
         counts = check_agreement(lab, data, centroids, matrix)
-
-        def our_pass():
-            lab.run(passes_sql(data), (centroids,))
-            return lab.value("SELECT sum(elapsed_ms) / count(*) / 1000 FROM kmeans_iterations('m')")
-
-        ours, theirs = side_by_side(
-            our_pass, lambda: rival.seconds_a_pass(matrix, centroids, MAX_ITER))
+        ours, first, theirs = side_by_side(
+            lambda: our_pass(lab, data, centroids),
+            lambda: lab.value("SELECT elapsed_ms / 1000 FROM kmeans_iterations('m') WHERE iteration = 1"),
+            lambda: rival.seconds_a_pass(matrix, centroids, MAX_ITER))
         reach, hope = (8, 25) if data.d <= 8 else (5, 15) if data.d <= 64 else (2, 5)
         results.ratio("passes", data.title, ours, theirs, reach, hope, more=True)
         results.passes.append((data.title, ours, theirs))
-        table.append([data.title, *counts, duration(ours), duration(theirs)])
+        table.append([data.title, *counts, duration(ours), duration(first), duration(theirs)])
     results.tables.append((
         "Passes", ["data", "passes", "scikit-learn's", "inertia differs by", "ours a pass",
-                   "scikit-learn's a pass"], table))
+                   "our first", "scikit-learn's a pass"], table))
+
+
+def our_pass(lab, data, centroids):
+    """The mean seconds of our passes, the first included.  One more is asked for
+    and not counted: the last one also labels the rows by the final centroids."""
+    lab.run(passes_sql(data, MAX_ITER + 1), (centroids,))
+    return lab.value("SELECT avg(elapsed_ms) / 1000 FROM kmeans_iterations('m') WHERE iteration <= %s",
+                     (MAX_ITER,))
 
 
 def check_agreement(lab, data, centroids, matrix):
@@ -136,7 +141,7 @@ def their_model(lab, data, centroids):
 def our_labels(lab, data, centroids):
     def work():
         lab.run(passes_sql(data), (centroids,))
-        lab.run(f"CREATE TABLE labels AS SELECT id, kmeans_predict('m', {', '.join(data.columns)})"
+        lab.run(f"CREATE UNLOGGED TABLE labels AS SELECT id, kmeans_predict('m', {', '.join(data.columns)})"
                 f" AS cluster FROM {data.table}")
 
     return dropping(lab, work)

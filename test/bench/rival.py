@@ -49,7 +49,7 @@ def fit(matrix, centroids, max_iter):
 
 
 def store(lab, table, ids, labels):
-    """Ids and labels into a new table."""
+    """Ids and labels into a new, unlogged table."""
     pairs = numpy.empty(len(ids), numpy.dtype([
         ("fields", ">i2"), ("id_length", ">i4"), ("id", ">i4"),
         ("label_length", ">i4"), ("label", ">i4")]))
@@ -58,7 +58,7 @@ def store(lab, table, ids, labels):
     pairs["id"] = ids
     pairs["label"] = labels
     file = io.BytesIO(b"PGCOPY\n\xff\r\n\0" + bytes(8) + pairs.tobytes() + b"\xff\xff")
-    lab.run(f"CREATE TABLE {table} (id int, cluster int)")
+    lab.run(f"CREATE UNLOGGED TABLE {table} (id int, cluster int)")
     lab.copy_in(table, file)
 
 
