@@ -12,6 +12,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/backend_status.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "kmeans needs PostgreSQL 15 or newer"
@@ -48,6 +50,30 @@ typedef JsonParseErrorType KmJsonResult;
 typedef void KmJsonResult;
 #define KM_JSON_RETURN	return
 #endif
+
+/* The i-th backend, from 1, of pgstat_fetch_stat_numbackends(). */
+static inline const PgBackendStatus *
+km_compat_backend_status(int i)
+{
+#if PG_VERSION_NUM >= 160000
+	LocalPgBackendStatus *local = pgstat_get_local_beentry_by_index(i);
+#else
+	LocalPgBackendStatus *local = pgstat_fetch_stat_local_beentry(i);
+#endif
+
+	return local != NULL ? &local->backendStatus : NULL;
+}
+
+/* What a backend says it waits for; extensions have names of their own since 17. */
+static inline uint32
+km_compat_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
 
 /* since 17 the lexer takes the memory of its context as an argument */
 static inline JsonLexContext *

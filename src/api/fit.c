@@ -312,6 +312,7 @@ km_fit_run(KmFitCall *call)
 	};
 
 	job->source = km_source_open(&source);
+	job->model = call->name;
 	job->on_null = options->on_null;
 	job->scale = options->scale;
 	job->metric = options->metric;
@@ -400,6 +401,7 @@ kmeans_fit(PG_FUNCTION_ARGS)
 	km_fit_lock(call);
 	km_fit_run(call);
 	version = km_fit_store(call);
+	km_progress_end(&call->job.progress);
 
 	MemoryContextSwitchTo(caller);
 	result = km_fit_summary(fcinfo, call, version);

@@ -84,6 +84,7 @@ void
 km_choose_run(KmChooseJob *job)
 {
 	km_fitjob_run_work(job->fit, &km_choose_rows, job);
+	km_progress_end(&job->fit->progress);
 }
 
 static void
@@ -128,6 +129,7 @@ km_choose_use(KmTeam *team, void *arg)
 	{
 		km_choose_take_sample(&chooser);
 		km_choose_fits(&chooser);
+		km_progress_phase(km_team_progress(team), KM_PHASE_COMPARING);
 		km_choose_silhouettes(&chooser);
 		km_choose_stability(&chooser);
 		km_choose_elbow(chooser.job);

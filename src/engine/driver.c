@@ -145,6 +145,7 @@ km_driver_report(void *arg, const KmIteration *iteration)
 	elapsed = now;
 	INSTR_TIME_SUBTRACT(elapsed, driver->last_report);
 	driver->last_report = now;
+	km_progress_iteration(km_team_progress(driver->team), iteration);
 
 	if (log != NULL && log->what.run == iteration->run &&
 		log->what.iteration == iteration->iteration)
@@ -165,7 +166,6 @@ km_driver_report(void *arg, const KmIteration *iteration)
 	log = &fit->iterations[fit->n_iterations++];
 	log->what = *iteration;
 	log->elapsed_ms = INSTR_TIME_GET_MILLISEC(elapsed);
-
 	if (driver->params->verbose && driver->team->rank == 0)
 		ereport(INFO,
 				(errmsg("run %d, iteration %d: inertia %g, shift %g, %lld rows reassigned",
@@ -216,12 +216,14 @@ km_driver_run(KmDriver *driver, KmInit init, int run, KmBestRun *best,
 	KmLloydResult result;
 	int			k = params->k;
 
+	km_progress_run(km_team_progress(driver->team), run);
 	if (init == KM_INIT_CENTROIDS)
 		km_driver_given_centroids(driver, centroids);
 	else
 		k = km_seed(driver->team, driver->rows, driver->space, driver->grid,
 					km_driver_method(init), k, params->seed, run, centroids);
 
+	km_progress_phase(km_team_progress(driver->team), KM_PHASE_ITERATING);
 	result = km_lloyd(driver->team, driver->rows, driver->space, driver->grid,
 					  &lloyd, centroids, k);
 	if (best->run == 0 || result.inertia < best->result.inertia)
@@ -350,6 +352,7 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 	KmFit	   *fit = driver->fit;
 	int			d = driver->d;
 
+	km_progress_phase(km_team_progress(driver->team), KM_PHASE_SUMMARIZING);
 	fit->k = best->k;
 	fit->centroids = best->centroids;
 	fit->ids = palloc0(mul_size(best->k, sizeof(int32)));

@@ -141,6 +141,7 @@ km_fitjob_read(KmTeam *team, KmFitJob *job)
 {
 	int64_t		pushed = 0;
 
+	km_progress_phase(km_team_progress(team), KM_PHASE_LOADING);
 	job->load = km_source_load(job->source, job->on_null, job->params.k, team,
 							   CurrentMemoryContext);
 	if (job->load.points != NULL)
@@ -177,6 +178,7 @@ km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 	size_t		bytes;
 
 	job->committed = true;
+	km_progress_phase(km_team_progress(team), KM_PHASE_PREPARING);
 	if (job->init_d > 0)
 		job->params.init_centroids =
 			km_team_broadcast(team, job->params.init_centroids,
@@ -198,6 +200,8 @@ km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 void
 km_fitjob_load(KmTeam *team, KmFitJob *job)
 {
+	if (team->rank == 0)
+		km_team_set_progress(team, &job->progress);
 	if (job->dealt)
 		km_fitjob_deal(team, job);
 	else
@@ -291,6 +295,7 @@ void
 km_fitjob_run(KmFitJob *job)
 {
 	km_fitjob_run_work(job, &km_fit_rows, job);
+	km_progress_phase(&job->progress, KM_PHASE_STORING);
 }
 
 void
@@ -298,6 +303,8 @@ km_fitjob_run_work(KmFitJob *job, const KmRowsWork *work, void *arg)
 {
 	KmTeam	   *alone = km_team_alone(CurrentMemoryContext);
 
+	km_team_set_progress(alone, &job->progress);
+	km_progress_begin(&job->progress, job->model, job->params.max_iter);
 	if (km_fitjob_read_with_workers(job, work, arg))
 		return;
 	km_fitjob_read(alone, job);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "engine/driver.h"
+#include "engine/progress.h"
 #include "engine/source.h"
 #include "engine/team.h"
 
@@ -20,6 +21,7 @@ typedef struct KmFitJob
 	KmMetric	metric;
 	KmFitParams params;			/* init_d: columns of init_centroids */
 	int			init_d;
+	const char *model;			/* whose fit it is, for kmeans_progress, or NULL */
 
 	/*
 	 * Called in the leader when the rows are ready, before the fit: to look at
@@ -28,6 +30,12 @@ typedef struct KmFitJob
 	 */
 	void		(*ready) (struct KmFitJob *job);
 	void	   *arg;
+
+	/*
+	 * The leader's; it has begun.  Whoever runs the job ends it when he is done
+	 * with the result.
+	 */
+	KmProgress	progress;
 
 	/* The leader has read all rows, before the team came. */
 	bool		dealt;
@@ -43,7 +51,7 @@ typedef struct KmFitJob
 
 /*
  * Load and fit, with workers where they pay.  Results are in the current
- * memory context.
+ * memory context.  Afterwards the progress is in the phase of storing.
  */
 extern void km_fitjob_run(KmFitJob *job);
 

@@ -42,6 +42,9 @@
 #define KM_LOAD_RANGES		16
 #define KM_LOAD_MIN_RANGE	128
 
+/* How many rows there are between reports of progress. */
+#define KM_LOAD_REPORT		4096
+
 typedef struct KmLoader
 {
 	DestReceiver pub;
@@ -261,7 +264,8 @@ km_loader_receive(TupleTableSlot *slot, DestReceiver *self)
 	KmLoader   *loader = (KmLoader *) self;
 	MemoryContext old;
 
-	loader->load.n_read++;
+	if (++loader->load.n_read % KM_LOAD_REPORT == 0)
+		km_progress_rows(km_team_progress(loader->team), loader->load.n_read);
 	slot_getallattrs(slot);
 	old = MemoryContextSwitchTo(loader->rowcxt);
 	if (loader->load.points != NULL || km_loader_settle(loader, slot))
@@ -451,6 +455,7 @@ km_loader_agree(KmLoader *loader)
 	km_team_add(team, counts, 2);
 	loader->load.n_read = counts[0];
 	loader->load.n_skipped = counts[1];
+	km_progress_rows(km_team_progress(team), loader->load.n_read);
 }
 
 KmLoad

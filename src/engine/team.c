@@ -18,7 +18,7 @@
  * A fit has thousands of meetings, some only microseconds apart, so whoever
  * comes early looks out for the others for a moment before it goes to sleep.
  */
-#include "postgres.h"
+#include "compat.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"
@@ -81,6 +81,7 @@ typedef struct KmTeamLink
 	int			size;
 	int			turn;			/* which buffer is next */
 	uint64		next;			/* when alone */
+	KmProgress *progress;		/* of the leader */
 } KmTeamLink;
 
 /* by KmTeamWorkId */
@@ -131,6 +132,17 @@ km_team_slot(const KmTeamLink *link, int rank)
 		((Size) link->turn * link->size + rank) * KM_TEAM_SLOT_WORDS;
 }
 
+/* Sleep until something has changed, or for no reason. */
+static void
+km_team_sleep(KmShared *shared)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = km_compat_wait_event("KmeansTeam");
+	ConditionVariableSleep(&shared->changed, wait_event);
+}
+
 /*
  * Wait until everybody is here.  What others have written before is visible
  * after it.  A worker that never came up would be waited for in vain; the
@@ -161,7 +173,7 @@ km_team_meet(KmTeamLink *link)
 		SPIN_DELAY();
 	}
 	while (pg_atomic_read_u32(&shared->meetings) == meeting)
-		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
+		km_team_sleep(shared);
 	ConditionVariableCancelSleep();
 	pg_memory_barrier();
 }
@@ -289,6 +301,18 @@ KmTeam *
 km_team_in(const KmTeam *team, MemoryContext cxt)
 {
 	return km_team_make(cxt, ((KmTeamState *) team->arg)->link);
+}
+
+KmProgress *
+km_team_progress(const KmTeam *team)
+{
+	return ((KmTeamState *) team->arg)->link->progress;
+}
+
+void
+km_team_set_progress(KmTeam *team, KmProgress *progress)
+{
+	((KmTeamState *) team->arg)->link->progress = progress;
 }
 
 uint64
@@ -427,7 +451,7 @@ km_team_worker_main(dsm_segment *segment, shm_toc *toc)
 	message.cursor = 0;
 
 	while ((size = (int) pg_atomic_read_u32(&shared->size)) == 0)
-		ConditionVariableSleep(&shared->changed, PG_WAIT_EXTENSION);
+		km_team_sleep(shared);
 	ConditionVariableCancelSleep();
 
 	work->run(km_team_join(CurrentMemoryContext, shared, ParallelWorkerNumber + 1, size),

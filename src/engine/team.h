@@ -16,6 +16,7 @@
 #include "port/atomics.h"
 
 #include "core/core.h"
+#include "engine/progress.h"
 
 /* kmeans.simd and kmeans.pruning: a KmSimd and a KmPruning, for all teams */
 extern int	km_team_simd;
@@ -63,6 +64,13 @@ extern bool km_team_run(KmTeamWorkId id, int nworkers, StringInfo message, void 
 						const bool *committed);
 
 /* ---- For the works ---- */
+
+/*
+ * Where to report to: what the leader has set, for all KmTeams of this
+ * participant, else NULL.
+ */
+extern KmProgress *km_team_progress(const KmTeam *team);
+extern void km_team_set_progress(KmTeam *team, KmProgress *progress);
 
 /*
  * Deal numbers 0, 1, 2, ... among the participants: each is given out once.
