@@ -3,18 +3,15 @@
  *		Profiles in words.
  *
  * A sentence claims only what is unusual: a mean at least half a standard
- * deviation from that of all rows, and of those the three farthest.  How a
- * value is shown depends on what its column is: numbers as they are, shares of
- * a category or of true in percent, dates and times as such.
+ * deviation from that of all rows, and of those the three farthest.
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "model/display.h"
 #include "model/profile.h"
-#include "utils/datetime.h"
 
 #define SHOWN_FEATURES	3
 
@@ -40,20 +37,12 @@ static const KmWords number_words = {"the highest", "the lowest", "high", "low",
 static const KmWords time_words = {"the latest", "the earliest", "late", "early", false};
 static const KmWords share_words = {"most often", "least often", "often", "seldom", true};
 
-static char *share_text(double share);
 static void add_share(StringInfo out, const KmModel *model, const KmProfile *profile, int j);
 static void add_feature(StringInfo out, const KmModel *model, const KmProfile *profile,
 						int j, int t);
 static char *word_for(const KmWords *words, double position, double z);
 static int	find_rank(const KmModel *model, const KmProfile *profile, int j, int rank);
-static const KmColumn *column_of(const KmModel *model, int t);
 static const KmWords *words_of(const KmColumn *column);
-static void value_texts(const KmColumn *column, double a, double b,
-						char **a_text, char **b_text);
-static char *value_text(const KmColumn *column, double value, int digits);
-static char *time_text(const KmColumn *column, double value);
-static char *interval_text(double seconds, int digits);
-static char *number_text(double value, int digits);
 static void comparable_row(const KmModel *model, int j, const double *x,
 						   const double *z, double *row);
 static void add_deviation(StringInfo out, const KmColumn *column, double value,
@@ -101,20 +90,8 @@ add_share(StringInfo out, const KmModel *model, const KmProfile *profile, int j)
 {
 	appendStringInfo(out, profile->weighted ? "%s of the weight (%lld of %lld rows)" :
 					 "%s of the rows (%lld of %lld)",
-					 share_text(model->weights[j] / profile->total_weight),
+					 km_display_share(model->weights[j] / profile->total_weight),
 					 (long long) model->sizes[j], (long long) model->n_rows);
-}
-
-static char *
-share_text(double share)
-{
-	double		percent = 100 * share;
-
-	if (percent > 0 && percent < 0.1)
-		return pstrdup("under 0.1 %");
-	if (percent > 99 && percent < 100)
-		return pstrdup("over 99 %");
-	return psprintf(percent > 0 && percent < 9.95 ? "%.1f %%" : "%.0f %%", percent);
 }
 
 /*
@@ -125,13 +102,13 @@ static void
 add_feature(StringInfo out, const KmModel *model, const KmProfile *profile, int j, int t)
 {
 	Size		cell = (Size) j * model->d + t;
-	const KmColumn *column = column_of(model, t);
+	const KmColumn *column = km_display_column(model, t);
 	const KmWords *words = words_of(column);
 	char	   *word = word_for(words, profile->position[cell], profile->z[cell]);
 	char	   *mean;
 	char	   *mean_of_all;
 
-	value_texts(column, model->mean[cell], profile->mean[t], &mean, &mean_of_all);
+	km_display_pair(column, model->mean[cell], profile->mean[t], &mean, &mean_of_all);
 	appendStringInfo(out, "%s %s (%s against %s overall, %+.1f sd)",
 					 words->after ? model->features[t] : word,
 					 words->after ? word : model->features[t],
@@ -160,18 +137,6 @@ find_rank(const KmModel *model, const KmProfile *profile, int j, int rank)
 	return t;
 }
 
-/* ---- How values are shown ---- */
-
-static const KmColumn *
-column_of(const KmModel *model, int t)
-{
-	const KmColumn *column = model->columns;
-
-	while (t >= column->nfeatures)
-		t -= (column++)->nfeatures;
-	return column;
-}
-
 static const KmWords *
 words_of(const KmColumn *column)
 {
@@ -187,90 +152,6 @@ words_of(const KmColumn *column)
 		default:
 			return &number_words;
 	}
-}
-
-/* Two values of a column, with as many digits as it takes to tell them apart. */
-static void
-value_texts(const KmColumn *column, double a, double b, char **a_text, char **b_text)
-{
-	for (int digits = 3; digits <= 17; digits += 2)
-	{
-		*a_text = value_text(column, a, digits);
-		*b_text = value_text(column, b, digits);
-		if (a == b || strcmp(*a_text, *b_text) != 0)
-			break;
-	}
-}
-
-static char *
-value_text(const KmColumn *column, double value, int digits)
-{
-	switch (column->kind)
-	{
-		case KM_COLUMN_DATE:
-		case KM_COLUMN_TIMESTAMP:
-		case KM_COLUMN_TIMESTAMPTZ:
-			return time_text(column, value);
-		case KM_COLUMN_BOOLEAN:
-		case KM_COLUMN_CATEGORY:
-			return share_text(value);
-		case KM_COLUMN_INTERVAL:
-			return interval_text(value, digits);
-		default:
-			return number_text(value, digits);
-	}
-}
-
-/* days or seconds since 1970-01-01, of a year with four digits */
-static char *
-time_text(const KmColumn *column, double value)
-{
-	double		seconds = column->kind == KM_COLUMN_DATE ? value * SECS_PER_DAY : value;
-	double		days = floor(seconds / SECS_PER_DAY);
-	int			minute = (int) ((seconds - days * SECS_PER_DAY) / SECS_PER_MINUTE);
-	int			year;
-	int			month;
-	int			day;
-
-	if (!(fabs(days) < 1e7))
-		return number_text(value, 17);
-	j2date((int) days + UNIX_EPOCH_JDATE, &year, &month, &day);
-	if (column->kind == KM_COLUMN_DATE)
-		return psprintf("%04d-%02d-%02d", year, month, day);
-	return psprintf("%04d-%02d-%02d %02d:%02d%s", year, month, day,
-					minute / MINS_PER_HOUR, minute % MINS_PER_HOUR,
-					column->kind == KM_COLUMN_TIMESTAMPTZ ? " UTC" : "");
-}
-
-static char *
-interval_text(double seconds, int digits)
-{
-	static const struct
-	{
-		double		seconds;
-		const char *name;
-	}			units[] = {
-		{SECS_PER_DAY, "days"},
-		{SECS_PER_HOUR, "hours"},
-		{SECS_PER_MINUTE, "minutes"},
-		{1, "seconds"}
-	};
-	int			u = 0;
-
-	while (u < lengthof(units) - 1 && fabs(seconds) < 2 * units[u].seconds)
-		u++;
-	return psprintf("%s %s", number_text(seconds / units[u].seconds, digits),
-					units[u].name);
-}
-
-/* whole digits are not cut: 12345 rather than 1.23e+04 */
-static char *
-number_text(double value, int digits)
-{
-	double		size = fabs(value);
-	int			whole = size >= 1 && size < 1e15 ? (int) log10(size) + 1 : 0;
-
-	return psprintf("%.*g", Max(digits, whole), value);
 }
 
 /* ---- A row that sticks out ---- */
@@ -303,7 +184,7 @@ km_profile_reason(const KmModel *model, int j, const double *x, const double *z)
 		if (i > 0 && fabs(deviation[t]) < FAR)
 			break;
 		appendStringInfo(&out, "%s%s ", i > 0 ? ", " : "", model->features[t]);
-		add_deviation(&out, column_of(model, t), row[t], mean[t], deviation[t]);
+		add_deviation(&out, km_display_column(model, t), row[t], mean[t], deviation[t]);
 	}
 	pfree(row);
 	return out.data;
@@ -343,7 +224,7 @@ add_deviation(StringInfo out, const KmColumn *column, double value, double mean,
 		appendStringInfo(out, fabs(deviation) < 1000 ? "%+.1f sd" : "%+.3g sd", deviation);
 		return;
 	}
-	value_texts(column, value, mean, &here, &elsewhere);
+	km_display_pair(column, value, mean, &here, &elsewhere);
 	appendStringInfo(out, "%s instead of %s", here, elsewhere);
 }
 
