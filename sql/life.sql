@@ -154,6 +154,53 @@ SELECT kmeans_set_label('life ids', 1, 'middle');
 SELECT version FROM kmeans_fit('life ids', 'points', k => 3, replace => true);
 SELECT cluster, label FROM kmeans_clusters('life ids');
 
+-- which version the name means, and the way back
+SELECT version FROM kmeans_fit('life v', 'points', k => 1);
+SELECT version FROM kmeans_fit('life v', 'points', k => 2, replace => true);
+SELECT version FROM kmeans_fit('life v', 'points', k => 3, replace => true);
+CREATE FUNCTION cluster_of(x float8) RETURNS int STABLE LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN kmeans_predict('life v', x);
+END $$;
+SELECT cluster_of(22);
+SELECT kmeans_promote('life v', 1);
+SELECT cluster_of(22), kmeans_predict('life v', 22), kmeans_predict('life v@3', 22);
+SELECT version, promoted FROM kmeans_versions WHERE model = 'life v' ORDER BY version;
+SELECT kmeans_set_label('life v', 0, 'all');
+SELECT kmeans_label('life v', 22), kmeans_label('life v@1', 22), kmeans_label('life v@2', 22);
+SELECT kmeans_promote(model => 'life v', version => 3);
+SELECT cluster_of(22);
+BEGIN;
+SELECT kmeans_promote('life v', 2);
+SELECT cluster_of(22);
+ROLLBACK;
+SELECT cluster_of(22);
+SELECT error_of($$SELECT kmeans_promote('life v', 4)$$);
+SELECT error_of($$SELECT kmeans_promote('life v', 0)$$);
+SELECT error_of($$SELECT kmeans_promote('life v', NULL)$$);
+SELECT error_of($$SELECT kmeans_promote('life v@2', 2)$$);
+SELECT error_of($$SELECT kmeans_promote('life w', 1)$$);
+
+-- old versions go, the promoted one stays, numbers are not used again
+SELECT kmeans_prune('life v');
+SELECT kmeans_prune(model => 'life v', keep => 2);
+SELECT version FROM kmeans_versions WHERE model = 'life v' ORDER BY version;
+SELECT kmeans_promote('life v', 2);
+SELECT version FROM kmeans_fit('life v', 'points', k => 2, replace => true);
+SELECT kmeans_promote('life v', 3);
+SELECT kmeans_prune('life v', 1);
+SELECT version, promoted FROM kmeans_versions WHERE model = 'life v' ORDER BY version;
+SELECT kmeans_prune('life v', 0);
+SELECT version, promoted FROM kmeans_versions WHERE model = 'life v' ORDER BY version;
+SELECT error_of($$SELECT kmeans_predict('life v@4', 1)$$);
+SELECT count(*) FROM kmeans_centroid JOIN kmeans_catalog USING (model_id) WHERE name = 'life v';
+SELECT count(DISTINCT version) FROM kmeans_iteration JOIN kmeans_catalog USING (model_id) WHERE name = 'life v';
+SELECT version FROM kmeans_fit('life v', 'points', k => 2, replace => true);
+SELECT error_of($$SELECT kmeans_prune('life v', -1)$$);
+SELECT error_of($$SELECT kmeans_prune('life v', NULL)$$);
+SELECT error_of($$SELECT kmeans_prune('life w')$$);
+SELECT kmeans_drop('life v');
+
 -- a source that meddles with the model it is fitted for
 CREATE FUNCTION meddle(statement text) RETURNS float8 VOLATILE LANGUAGE plpgsql AS $$
 BEGIN
@@ -174,6 +221,11 @@ SELECT error_of($$SELECT kmeans_drop('life ids')$$);
 SELECT error_of($$SELECT kmeans_rename('life ids', 'x')$$);
 SELECT error_of($$SELECT kmeans_set_label('life ids', 1, 'x')$$);
 SELECT error_of($$SELECT kmeans_drop(NULL)$$);
+SELECT error_of($$SELECT kmeans_promote('life ids', 1)$$);
+SELECT error_of($$SELECT kmeans_prune('life ids')$$);
+SELECT error_of($$SELECT kmeans_set_owner('life ids', 'postgres')$$);
+SELECT error_of($$SELECT kmeans_grant('life ids', 'public')$$);
+SELECT error_of($$SELECT kmeans_revoke('life ids', 'public')$$);
 SELECT count(*) FROM kmeans_clusters('life ids');
 COMMIT;
 

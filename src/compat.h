@@ -12,6 +12,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/wait_event.h"
 
@@ -83,6 +85,20 @@ km_compat_json_lexer(char *json, int length)
 	return makeJsonLexContextCstringLen(NULL, json, length, GetDatabaseEncoding(), true);
 #else
 	return makeJsonLexContextCstringLen(json, length, GetDatabaseEncoding(), true);
+#endif
+}
+
+/*
+ * May the current user make this role the owner of something?  42501 if not.
+ * Membership is no longer enough since 16: it must come with the option SET.
+ */
+static inline void
+km_compat_check_new_owner(Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	check_can_set_role(GetUserId(), role);
+#else
+	check_is_member_of_role(GetUserId(), role);
 #endif
 }
 

@@ -23,3 +23,43 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_set_label(text, int, text) IS
 'Give a cluster of a model (the promoted version, or name@version) a business name; null removes it. Several clusters may share one. Owner only';
+
+CREATE FUNCTION kmeans_promote(model text, version int)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION kmeans_promote(text, int) IS
+'Make the name of a model mean one of its versions, a newer or an older one. Owner only';
+
+CREATE FUNCTION kmeans_prune(model text, keep int DEFAULT 5)
+RETURNS int
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION kmeans_prune(text, int) IS
+'Drop all versions of a model but the newest (keep of them) and the promoted one; how many were dropped. Their numbers are not used again. Owner only';
+
+CREATE FUNCTION kmeans_set_owner(model text, role text)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION kmeans_set_owner(text, text) IS
+'Give a model to another owner, with whose rights its stored source is run from then on. Owner only, who must be a member of that role';
+
+CREATE FUNCTION kmeans_grant(model text, role text)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION kmeans_grant(text, text) IS
+'Let a role, or public, read all versions of a model and predict with them. Owner only';
+
+CREATE FUNCTION kmeans_revoke(model text, role text)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION kmeans_revoke(text, text) IS
+'Take back what kmeans_grant gave to a role, or public. Owner only';

@@ -29,6 +29,7 @@
 #include "model/access.h"
 #include "model/catalog.h"
 #include "model/registry.h"
+#include "model/registry_change.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -275,18 +276,22 @@ collect_grantees(KmScan *scan, int64 model_id, bool *more, int *n)
 static void
 settle_version(KmModelRef *ref, int version, Snapshot snapshot)
 {
-	KmScan	   *scan;
-	bool		found;
-
 	if (version == 0)
 		return;
-	scan = km_scan_begin(KM_TABLE_VERSION, snapshot, false,
-						 2, ref->model_id, version, 0);
-	found = km_scan_next(scan);
+	km_registry_check_version(ref, version, snapshot);
+	ref->version = version;
+}
+
+void
+km_registry_check_version(const KmModelRef *ref, int version, Snapshot snapshot)
+{
+	KmScan	   *scan = km_scan_begin(KM_TABLE_VERSION, snapshot, false,
+									 2, ref->model_id, version, 0);
+	bool		found = km_scan_next(scan);
+
 	km_scan_end(scan);
 	if (!found)
 		missing_version(ref, version, snapshot);
-	ref->version = version;
 }
 
 static void

@@ -156,6 +156,23 @@ extern void km_registry_rename(const char *name, const char *new_name);
 extern void km_registry_set_label(const char *text, int32 cluster, const char *label);
 
 /*
+ * promote makes the name mean that version.  prune drops all but the newest
+ * versions and the promoted one, and returns how many.
+ */
+extern void km_registry_promote(const char *name, int version);
+extern int	km_registry_prune(const char *name, int keep);
+
+/*
+ * Rights.  role is the name of a role, for grants also "public".  Who gives a
+ * model to another owner must be a member of that role (42501).  Granting what
+ * is granted, and revoking what is not, changes nothing; both also forget
+ * grantees that were dropped.
+ */
+extern void km_registry_set_owner(const char *name, const char *role);
+extern void km_registry_grant(const char *name, const char *role);
+extern void km_registry_revoke(const char *name, const char *role);
+
+/*
  * A number that changes whenever any model, label, grant or role membership
  * has changed, as far as this session has heard, and with each snapshot once
  * one has shown an outdated model.  What a name meant to a user stays true

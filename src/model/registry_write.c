@@ -2,11 +2,8 @@
  * registry_write.c
  *		The catalog: storing, changing and dropping models.
  *
- * Every change of a model, wherever its rows are, also raises the revision of
- * its row in kmeans_catalog, and does so first.  The row is thus where two
- * transactions meet that the name's lock did not keep apart: one that keeps an
- * old snapshot fails there (40001) instead of working on top of changes that
- * it does not see.
+ * See registry_change.h for what every change has to do, and
+ * registry_rights.c for changes of who may do what.
  */
 #include "postgres.h"
 
@@ -16,24 +13,14 @@
 #include "model/array.h"
 #include "model/catalog.h"
 #include "model/registry.h"
+#include "model/registry_change.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* new values for some columns of a row of kmeans_catalog */
-typedef struct KmCatalogChange
-{
-	Datum		values[KM_CATALOG_COLUMNS];
-	bool		isnull[KM_CATALOG_COLUMNS];
-	bool		replace[KM_CATALOG_COLUMNS];
-} KmCatalogChange;
-
 static int64 add_model(const char *name, const KmModel *model);
 static int	add_version(KmScan *scan, const KmModel *model, bool promote);
-static void change(KmCatalogChange *change, int column, Datum value);
-static void apply(KmCatalogChange *change, KmScan *scan);
-static KmScan *open_model(const KmModelRef *ref, Snapshot snapshot);
 static void insert_version(int64 model_id, int version, const KmModel *model,
 						   const KmVersionInfo *info);
 static void set_columns(KmInsert *insert, const KmModel *model);
@@ -41,7 +28,8 @@ static void set_text(KmInsert *insert, int column, const char *text);
 static void set_floats(KmInsert *insert, int column, const double *values, int n);
 static void insert_centroids(int64 model_id, int version, const KmModel *model);
 static void insert_iterations(int64 model_id, int version, const KmVersionInfo *info);
-static void delete_rows(KmTable table, int64 model_id, Snapshot snapshot);
+static void delete_rows(KmTable table, int64 model_id, int version, Snapshot snapshot);
+static int *all_versions(const KmModelRef *ref, Snapshot snapshot, int *n);
 static void unknown_cluster(const KmModelRef *ref, int32 cluster,
 							Snapshot snapshot) pg_attribute_noreturn();
 static char *cluster_ids(const KmModelRef *ref, Snapshot snapshot);
@@ -73,7 +61,7 @@ km_registry_store(const char *name, const KmModelRef *ref, const KmModel *model,
 	else
 	{
 		Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
-		KmScan	   *scan = open_model(ref, latest);
+		KmScan	   *scan = km_change_open(ref, latest);
 
 		model_id = ref->model_id;
 		version = add_version(scan, model, promote);
@@ -116,34 +104,33 @@ add_version(KmScan *scan, const KmModel *model, bool promote)
 	int32		last_cluster = DatumGetInt32(km_scan_value(scan, KM_CATALOG_LAST_CLUSTER));
 	KmCatalogChange changes = {0};
 
-	change(&changes, KM_CATALOG_LAST_VERSION, Int32GetDatum(version));
-	change(&changes, KM_CATALOG_LAST_CLUSTER,
+	km_change_set(&changes, KM_CATALOG_LAST_VERSION, Int32GetDatum(version));
+	km_change_set(&changes, KM_CATALOG_LAST_CLUSTER,
 		   Int32GetDatum(Max(last_cluster, model->ids[model->k - 1])));
 	if (promote)
-		change(&changes, KM_CATALOG_PROMOTED, Int32GetDatum(version));
-	apply(&changes, scan);
+		km_change_set(&changes, KM_CATALOG_PROMOTED, Int32GetDatum(version));
+	km_change_apply(&changes, scan);
 	return version;
 }
 
-static void
-change(KmCatalogChange *change, int column, Datum value)
+void
+km_change_set(KmCatalogChange *change, int column, Datum value)
 {
 	change->values[column - 1] = value;
 	change->replace[column - 1] = true;
 }
 
-static void
-apply(KmCatalogChange *changes, KmScan *scan)
+void
+km_change_apply(KmCatalogChange *change, KmScan *scan)
 {
 	int64		revision = DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION));
 
-	change(changes, KM_CATALOG_REVISION, Int64GetDatum(revision + 1));
-	km_scan_update(scan, changes->values, changes->isnull, changes->replace);
+	km_change_set(change, KM_CATALOG_REVISION, Int64GetDatum(revision + 1));
+	km_scan_update(scan, change->values, change->isnull, change->replace);
 }
 
-/* a scan that stands on the row of a locked model */
-static KmScan *
-open_model(const KmModelRef *ref, Snapshot snapshot)
+KmScan *
+km_change_open(const KmModelRef *ref, Snapshot snapshot)
 {
 	KmScan	   *scan = km_scan_begin(KM_TABLE_CATALOG, snapshot, true,
 									 1, ref->model_id, 0, 0);
@@ -154,6 +141,15 @@ open_model(const KmModelRef *ref, Snapshot snapshot)
 				 errmsg("model \"%s\" was dropped while it was being changed",
 						ref->name)));
 	return scan;
+}
+
+void
+km_change_model(const KmModelRef *ref, Snapshot snapshot, KmCatalogChange *change)
+{
+	KmScan	   *scan = km_change_open(ref, snapshot);
+
+	km_change_apply(change, scan);
+	km_scan_end(scan);
 }
 
 static void
@@ -313,22 +309,24 @@ km_registry_drop(const char *name, bool missing_ok)
 		return false;
 
 	latest = RegisterSnapshot(GetLatestSnapshot());
-	scan = open_model(ref, latest);
+	scan = km_change_open(ref, latest);
 	km_scan_delete(scan);
 	km_scan_end(scan);
-	delete_rows(KM_TABLE_VERSION, ref->model_id, latest);
-	delete_rows(KM_TABLE_CENTROID, ref->model_id, latest);
-	delete_rows(KM_TABLE_ITERATION, ref->model_id, latest);
-	delete_rows(KM_TABLE_PRIVILEGE, ref->model_id, latest);
+	delete_rows(KM_TABLE_VERSION, ref->model_id, 0, latest);
+	delete_rows(KM_TABLE_CENTROID, ref->model_id, 0, latest);
+	delete_rows(KM_TABLE_ITERATION, ref->model_id, 0, latest);
+	delete_rows(KM_TABLE_PRIVILEGE, ref->model_id, 0, latest);
 	UnregisterSnapshot(latest);
 	km_catalog_changed();
 	return true;
 }
 
+/* those of one version; 0: all */
 static void
-delete_rows(KmTable table, int64 model_id, Snapshot snapshot)
+delete_rows(KmTable table, int64 model_id, int version, Snapshot snapshot)
 {
-	KmScan	   *scan = km_scan_begin(table, snapshot, true, 1, model_id, 0, 0);
+	KmScan	   *scan = km_scan_begin(table, snapshot, true,
+									 version > 0 ? 2 : 1, model_id, version, 0);
 
 	while (km_scan_next(scan))
 	{
@@ -336,6 +334,76 @@ delete_rows(KmTable table, int64 model_id, Snapshot snapshot)
 		km_scan_delete(scan);
 	}
 	km_scan_end(scan);
+}
+
+void
+km_registry_promote(const char *name, int version)
+{
+	KmModelRef *ref;
+	Snapshot	latest;
+	KmCatalogChange changes = {0};
+
+	km_registry_check_new_name(name);
+	ref = km_registry_lock_existing(name, false);
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	km_registry_check_version(ref, version, latest);
+	km_change_set(&changes, KM_CATALOG_PROMOTED, Int32GetDatum(version));
+	km_change_model(ref, latest, &changes);
+	UnregisterSnapshot(latest);
+	km_catalog_changed();
+}
+
+int
+km_registry_prune(const char *name, int keep)
+{
+	KmModelRef *ref;
+	Snapshot	latest;
+	KmCatalogChange changes = {0};
+	int			nversions;
+	int		   *versions;
+	int			dropped = 0;
+
+	km_registry_check_new_name(name);
+	ref = km_registry_lock_existing(name, false);
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	versions = all_versions(ref, latest, &nversions);
+	for (int i = 0; i < nversions - keep; i++)
+	{
+		if (versions[i] == ref->promoted)
+			continue;
+		if (dropped++ == 0)
+			km_change_model(ref, latest, &changes);
+		delete_rows(KM_TABLE_VERSION, ref->model_id, versions[i], latest);
+		delete_rows(KM_TABLE_CENTROID, ref->model_id, versions[i], latest);
+		delete_rows(KM_TABLE_ITERATION, ref->model_id, versions[i], latest);
+	}
+	UnregisterSnapshot(latest);
+	if (dropped > 0)
+		km_catalog_changed();
+	return dropped;
+}
+
+/* the versions of a model, ascending */
+static int *
+all_versions(const KmModelRef *ref, Snapshot snapshot, int *n)
+{
+	KmScan	   *scan = km_scan_begin(KM_TABLE_VERSION, snapshot, false,
+									 1, ref->model_id, 0, 0);
+	int			room = 16;
+	int		   *versions = palloc(room * sizeof(int));
+
+	*n = 0;
+	while (km_scan_next(scan))
+	{
+		if (*n == room)
+		{
+			room *= 2;
+			versions = repalloc(versions, mul_size(room, sizeof(int)));
+		}
+		versions[(*n)++] = DatumGetInt32(km_scan_value(scan, KM_VERSION_VERSION));
+	}
+	km_scan_end(scan);
+	return versions;
 }
 
 void
@@ -357,10 +425,8 @@ km_registry_rename(const char *name, const char *new_name)
 		km_catalog_refuse_name(new_name, "Choose another name, or drop that model first.");
 	km_scan_end(scan);
 
-	scan = open_model(ref, latest);
-	change(&changes, KM_CATALOG_NAME, CStringGetTextDatum(new_name));
-	apply(&changes, scan);
-	km_scan_end(scan);
+	km_change_set(&changes, KM_CATALOG_NAME, CStringGetTextDatum(new_name));
+	km_change_model(ref, latest, &changes);
 	UnregisterSnapshot(latest);
 	km_catalog_changed();
 }
@@ -376,10 +442,7 @@ km_registry_set_label(const char *text, int32 cluster, const char *label)
 	bool		replace[KM_CENTROID_COLUMNS] = {0};
 	KmScan	   *scan;
 
-	scan = open_model(ref, latest);
-	apply(&changes, scan);
-	km_scan_end(scan);
-
+	km_change_model(ref, latest, &changes);
 	scan = km_scan_begin(KM_TABLE_CENTROID, latest, true,
 						 3, ref->model_id, ref->version, cluster);
 	if (!km_scan_next(scan))
