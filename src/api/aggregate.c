@@ -29,6 +29,8 @@
 
 #include "api/args.h"
 #include "engine/driver.h"
+#include "engine/expand.h"
+#include "engine/pack.h"
 #include "engine/source.h"
 #include "model/fitted.h"
 #include "model/options.h"
@@ -55,8 +57,8 @@ typedef struct KmAggState
 	KmColumn	element_column; /* arrays with NULL elements are taken apart */
 	KmEncoder	element;
 	KmTeam	   *team;			/* of one */
-	KmPoints   *points;			/* NULL until the number of features is known */
-	int			d;
+	KmPoints   *points;			/* NULL until the width of rows is known */
+	int			width;			/* of a packed row */
 	List	   *waiting;		/* KmAggWaiting of rows before that */
 	int64		n_read;
 	int64		n_skipped;
@@ -77,7 +79,7 @@ km_agg_use_column(KmAggState *state, const char *name, KmColumnKind kind, int at
 
 	column->name = pstrdup(name);
 	column->kind = kind;
-	column->nfeatures = kind == KM_COLUMN_ARRAY ? 0 : 1;
+	column->nfeatures = km_column_features_of_kind(kind);
 	column->categories = NULL;
 	state->attnums[state->ncolumns++] = attnum;
 }
@@ -95,8 +97,6 @@ km_agg_use_named(KmAggState *state, const char *name)
 			continue;
 		if (!km_column_kind_of_type(attr->atttypid, &kind))
 			km_source_refuse_type(name, attr->atttypid, NULL);
-		if (kind == KM_COLUMN_CATEGORY)
-			km_source_refuse_category(name, attr->atttypid);
 		km_agg_use_column(state, name, kind, att);
 		return;
 	}
@@ -146,7 +146,7 @@ km_agg_begin_row(KmAggState *state, HeapTupleHeader row)
 	km_agg_choose_columns(state);
 	state->encoders = palloc0(mul_size(state->ncolumns, sizeof(KmEncoder)));
 	for (int i = 0; i < state->ncolumns; i++)
-		km_encoder_init(&state->encoders[i], &state->columns[i],
+		km_pack_encoder(&state->encoders[i], &state->columns[i],
 						TupleDescAttr(state->desc, state->attnums[i])->atttypid);
 }
 
@@ -287,7 +287,7 @@ km_agg_pack_elements(KmAggState *state, ArrayType *array, int64 ordinal)
 			KM_ENCODE_OK)
 			continue;
 		if (state->options.on_null == KM_ON_NULL_ERROR)
-			km_source_refuse_null(&state->element_column, ordinal);
+			km_pack_refuse_null(&state->element_column, ordinal);
 		out[t] = get_float8_nan();
 	}
 	km_store_push(km_points_store(state->points), 1);
@@ -303,7 +303,7 @@ km_agg_array_with_nulls(KmAggState *state, Datum value, bool isnull, int64 ordin
 		return NULL;
 	array = km_encoder_array(&state->encoders[0], value);
 	if (!ARR_HASNULL(array) || !array_contains_nulls(array) ||
-		km_encoder_length(&state->encoders[0], value, ordinal) != state->d)
+		km_encoder_length(&state->encoders[0], value, ordinal) != state->width)
 		return NULL;
 	return array;
 }
@@ -320,56 +320,34 @@ km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ord
 		return;
 	}
 	out = km_store_room(km_points_store(state->points));
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		const KmColumn *column = &state->columns[i];
-
-		if (km_encode(&state->encoders[i], values[i], nulls[i], ordinal, out) ==
-			KM_ENCODE_NULL)
-		{
-			if (state->options.on_null == KM_ON_NULL_SKIP)
-			{
-				state->n_skipped++;
-				return;
-			}
-			if (state->options.on_null == KM_ON_NULL_ERROR)
-				km_source_refuse_null(column, ordinal);
-			for (int t = 0; t < column->nfeatures; t++)
-				out[t] = get_float8_nan();
-		}
-		out += column->nfeatures;
-	}
-	km_store_push(km_points_store(state->points), 1);
+	if (km_pack_row(state->encoders, state->ncolumns, values, nulls,
+					state->options.on_null, ordinal, out))
+		km_store_push(km_points_store(state->points), 1);
+	else
+		state->n_skipped++;
 }
 
 /* Take what lengths the values show.  Are all known? */
 static bool
 km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
 {
-	int64		d = 0;
+	int64		width;
 	ListCell   *lc;
 	int64		ordinal = 0;
 	List	   *waiting = state->waiting;
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		KmColumn   *column = &state->columns[i];
-
-		if (column->nfeatures == 0 && !nulls[i])
-			column->nfeatures = km_encoder_length(&state->encoders[i], values[i],
-												  state->n_read);
+		if (km_encoder_width(&state->encoders[i]) == 0 && !nulls[i])
+			state->columns[i].nfeatures = km_encoder_length(&state->encoders[i],
+															values[i], state->n_read);
 	}
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		if (state->columns[i].nfeatures == 0)
-			return false;
-		d += state->columns[i].nfeatures;
-	}
-	if (state->ncolumns == 0)
+	width = km_pack_width(state->encoders, state->ncolumns);
+	if (width == 0)
 		return false;
-	km_source_check_size(d, state->k);
-	state->d = (int) d;
-	state->points = km_points_create(state->team, state->cxt, state->d, false,
+	km_source_check_size(width, state->k);
+	state->width = (int) width;
+	state->points = km_points_create(state->team, state->cxt, state->width, false,
 									 get_hash_memory_limit());
 
 	state->waiting = NIL;
@@ -459,8 +437,9 @@ kmeans_agg_transfn(PG_FUNCTION_ARGS)
 /* ---- The result ---- */
 
 /*
- * The columns of the model.  An array is d columns of one number each, so that
- * a prediction takes the values one by one as well.
+ * The columns of the model, before their categories are settled.  An array is
+ * as many columns of one number each, so that a prediction takes the values one
+ * by one as well.
  */
 static KmColumn *
 km_agg_model_columns(const KmAggState *state, int *ncolumns)
@@ -471,16 +450,18 @@ km_agg_model_columns(const KmAggState *state, int *ncolumns)
 	if (state->is_row)
 	{
 		*ncolumns = state->ncolumns;
-		return state->columns;
+		columns = palloc(mul_size(state->ncolumns, sizeof(KmColumn)));
+		memcpy(columns, state->columns, state->ncolumns * sizeof(KmColumn));
+		return columns;
 	}
-	if (options->columns != NULL && options->ncolumns != state->d)
+	if (options->columns != NULL && options->ncolumns != state->width)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"columns\" has %d names, but the arrays have %d elements",
-						options->ncolumns, state->d)));
-	*ncolumns = state->d;
-	columns = palloc0(mul_size(state->d, sizeof(KmColumn)));
-	for (int t = 0; t < state->d; t++)
+						options->ncolumns, state->width)));
+	*ncolumns = state->width;
+	columns = palloc0(mul_size(state->width, sizeof(KmColumn)));
+	for (int t = 0; t < state->width; t++)
 	{
 		columns[t].name = options->columns != NULL ? options->columns[t] :
 			psprintf("f%d", t + 1);
@@ -490,17 +471,71 @@ km_agg_model_columns(const KmAggState *state, int *ncolumns)
 	return columns;
 }
 
+/*
+ * The rows as features.  Where there are categories, that is another set of
+ * points, in the current context.
+ */
+static KmPoints *
+km_agg_expand(KmAggState *state, KmColumn *columns)
+{
+	KmExpansion *expansion;
+	KmPoints   *points;
+	bool		learning = false;
+	int64		d = 0;
+
+	for (int i = 0; i < state->ncolumns; i++)
+		learning |= state->encoders[i].learning;
+	if (!learning)
+		return state->points;
+	expansion = km_expansion_create(state->team, state->encoders, columns,
+									state->ncolumns);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		if (columns[i].nfeatures == 0)
+			km_pack_refuse_all_null(&columns[i]);
+		d += columns[i].nfeatures;
+	}
+	km_source_check_size(d, state->k);
+	points = km_points_create(state->team, CurrentMemoryContext, (int) d, false,
+							  get_hash_memory_limit());
+	km_expand(expansion, km_points_store(state->points), km_points_store(points), false);
+	return points;
+}
+
+static KmModel *
+km_agg_fit(KmAggState *state)
+{
+	int			ncolumns;
+	KmColumn   *columns = km_agg_model_columns(state, &ncolumns);
+	KmPoints   *points = km_agg_expand(state, columns);
+	KmPointsSpec spec = {
+		.scale = state->options.scale,
+		.metric = state->options.metric,
+		.on_null = state->options.on_null,
+		.columns = columns,
+		.ncolumns = ncolumns,
+		.keep = points == state->points
+	};
+	KmFitParams params = km_fitted_params(&state->options);
+	int			d;
+	int64		n_skipped;
+	KmFit	   *fit;
+
+	spec.features = km_column_features(columns, ncolumns, &d);
+	n_skipped = state->n_skipped + km_points_finish(points, &spec);
+	if (km_points_count(points) == 0)
+		return NULL;
+	fit = km_driver_fit(points, &params);
+	return km_fitted_model(fit, points, columns, ncolumns, &state->options, n_skipped);
+}
+
 Datum
 kmeans_agg_finalfn(PG_FUNCTION_ARGS)
 {
 	KmAggState *state;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext job;
-	KmPointsSpec spec;
-	KmFitParams params;
-	KmColumn   *columns;
-	int			ncolumns;
-	int64		n_skipped;
+	KmModel    *model;
 	struct varlena *result = NULL;
 
 	if (!AggCheckCallContext(fcinfo, NULL))
@@ -513,27 +548,10 @@ kmeans_agg_finalfn(PG_FUNCTION_ARGS)
 
 	job = AllocSetContextCreate(caller, "kmeans fit job", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(job);
-	columns = km_agg_model_columns(state, &ncolumns);
-	memset(&spec, 0, sizeof(spec));
-	spec.scale = state->options.scale;
-	spec.metric = state->options.metric;
-	spec.on_null = state->options.on_null;
-	spec.features = km_column_features(columns, ncolumns, &state->d);
-	spec.keep = true;
-	n_skipped = state->n_skipped + km_points_finish(state->points, &spec);
-	if (km_points_count(state->points) > 0)
-	{
-		KmFit	   *fit;
-		KmModel    *model;
-
-		params = km_fitted_params(&state->options);
-		fit = km_driver_fit(state->points, &params);
-		model = km_fitted_model(fit, state->points, columns, ncolumns,
-								&state->options, n_skipped);
-		MemoryContextSwitchTo(caller);
-		result = km_model_pack(model);
-	}
+	model = km_agg_fit(state);
 	MemoryContextSwitchTo(caller);
+	if (model != NULL)
+		result = km_model_pack(model);
 	km_points_unfinish(state->points);
 	MemoryContextDelete(job);
 	if (result == NULL)

@@ -96,7 +96,7 @@ features_add_column(KmFeatures *features, const char *name, KmColumnKind kind,
 
 	column->name = pstrdup(name);
 	column->kind = kind;
-	column->nfeatures = kind == KM_COLUMN_ARRAY ? 0 : 1;
+	column->nfeatures = km_column_features_of_kind(kind);
 	km_encoder_init(&features->encoders[features->ncolumns], column, type);
 	features->attnums[features->ncolumns++] = attnum;
 }

@@ -12,7 +12,7 @@
  *					one loop straight from the datum, also from one with a
  *					short header, whose elements are not aligned
  *		categories	1 for the feature whose category has the value's bytes, 0
- *					for the others
+ *					for the others; while they are learned, the category's code
  *
  * number() returns what is not finite as NaN or an infinity (an infinite date,
  * a numeric beyond double precision); the callers find that in one comparison
@@ -25,17 +25,13 @@
 #include <ctype.h>
 #include <float.h>
 
-#include "access/htup_details.h"
 #include "access/tupmacs.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "common/int.h"
 #include "compat.h"
 #include "engine/encode.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -43,7 +39,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* days and microseconds from 1970-01-01 to 2000-01-01, where the server counts from */
@@ -61,9 +56,9 @@ typedef struct KmElements
 	const char *data;
 } KmElements;
 
-static Oid	vector_cast(Oid type);
 static double (*scalar_number(Oid type)) (const KmEncoder *, Datum);
 static void init_array(KmEncoder *encoder);
+static void init_category(KmEncoder *encoder);
 static void init_unknown(KmEncoder *encoder);
 static void wrong_type(const KmColumn *column, Oid type) pg_attribute_noreturn();
 static Oid	kind_type(KmColumnKind kind);
@@ -72,169 +67,11 @@ static void open_elements(KmEncoder *encoder, Datum value, int64 ordinal,
 static void encode_array(KmEncoder *encoder, Datum value, int64 ordinal, double *out);
 static void encode_elements(KmEncoder *encoder, const KmElements *elements, double *out);
 static void encode_slowly(KmEncoder *encoder, Datum value, int64 ordinal, double *out);
-static void encode_category(KmEncoder *encoder, Datum value, double *out);
+static void encode_category(KmEncoder *encoder, Datum value, int64 ordinal, double *out);
 static void not_finite(const KmEncoder *encoder, Datum value, int element,
 					   int64 ordinal) pg_attribute_noreturn();
 static char *place(const KmColumn *column, int element, int64 ordinal);
 static char *shown(Oid type, Datum value);
-
-static const char *const kind_names[] = {
-	[KM_COLUMN_NUMBER] = "number",
-	[KM_COLUMN_BOOLEAN] = "boolean",
-	[KM_COLUMN_DATE] = "date",
-	[KM_COLUMN_TIMESTAMP] = "timestamp",
-	[KM_COLUMN_TIMESTAMPTZ] = "timestamptz",
-	[KM_COLUMN_INTERVAL] = "interval",
-	[KM_COLUMN_ARRAY] = "array",
-	[KM_COLUMN_CATEGORY] = "category"
-};
-
-const char *
-km_column_kind_name(KmColumnKind kind)
-{
-	return kind_names[kind];
-}
-
-bool
-km_column_kind_parse(const char *name, KmColumnKind *kind)
-{
-	for (int i = 0; i < lengthof(kind_names); i++)
-	{
-		if (strcmp(name, kind_names[i]) == 0)
-		{
-			*kind = (KmColumnKind) i;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool
-km_column_kind_of_type(Oid type, KmColumnKind *kind)
-{
-	Oid			base = getBaseType(type);
-	Oid			element;
-	KmColumnKind element_kind;
-
-	switch (base)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			*kind = KM_COLUMN_NUMBER;
-			return true;
-		case BOOLOID:
-			*kind = KM_COLUMN_BOOLEAN;
-			return true;
-		case DATEOID:
-			*kind = KM_COLUMN_DATE;
-			return true;
-		case TIMESTAMPOID:
-			*kind = KM_COLUMN_TIMESTAMP;
-			return true;
-		case TIMESTAMPTZOID:
-			*kind = KM_COLUMN_TIMESTAMPTZ;
-			return true;
-		case INTERVALOID:
-			*kind = KM_COLUMN_INTERVAL;
-			return true;
-		case TEXTOID:
-		case VARCHAROID:
-		case BPCHAROID:
-			*kind = KM_COLUMN_CATEGORY;
-			return true;
-	}
-
-	if (type_is_enum(base))
-	{
-		*kind = KM_COLUMN_CATEGORY;
-		return true;
-	}
-
-	element = get_element_type(base);
-	if (OidIsValid(element) ?
-		km_column_kind_of_type(element, &element_kind) &&
-		element_kind == KM_COLUMN_NUMBER :
-		OidIsValid(vector_cast(base)))
-	{
-		*kind = KM_COLUMN_ARRAY;
-		return true;
-	}
-	return false;
-}
-
-char **
-km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures)
-{
-	char	  **features;
-	int			d = 0;
-
-	for (int c = 0; c < ncolumns; c++)
-		d += columns[c].nfeatures;
-	features = palloc(sizeof(char *) * Max(d, 1));
-
-	d = 0;
-	for (int c = 0; c < ncolumns; c++)
-	{
-		const KmColumn *column = &columns[c];
-
-		for (int t = 0; t < column->nfeatures; t++)
-		{
-			if (column->kind == KM_COLUMN_ARRAY)
-				features[d++] = psprintf("%s[%d]", column->name, t + 1);
-			else if (column->kind == KM_COLUMN_CATEGORY)
-				features[d++] = psprintf("%s=%s", column->name, column->categories[t]);
-			else
-				features[d++] = pstrdup(column->name);
-		}
-	}
-	*nfeatures = d;
-	return features;
-}
-
-/*
- * pgvector's cast of its vector and halfvec to real[], or InvalidOid for any
- * other type.  The types are known by name and by the extension they belong
- * to, which may live in any schema.  Whoever owns an extension can add types
- * and casts to it, and the cast runs as whoever fits or predicts: so the type
- * must be a base type, which only a superuser can make.
- */
-static Oid
-vector_cast(Oid type)
-{
-	HeapTuple	tuple;
-	Form_pg_type form;
-	bool		named;
-	Oid			extension;
-	char	   *extension_name;
-	Oid			cast;
-
-	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	form = (Form_pg_type) GETSTRUCT(tuple);
-	named = form->typtype == TYPTYPE_BASE &&
-		(strcmp(NameStr(form->typname), "vector") == 0 ||
-		 strcmp(NameStr(form->typname), "halfvec") == 0);
-	ReleaseSysCache(tuple);
-	if (!named)
-		return InvalidOid;
-
-	extension = getExtensionOfObject(TypeRelationId, type);
-	extension_name = OidIsValid(extension) ? get_extension_name(extension) : NULL;
-	if (extension_name == NULL || strcmp(extension_name, "vector") != 0)
-		return InvalidOid;
-
-	if (find_coercion_pathway(FLOAT4ARRAYOID, type, COERCION_EXPLICIT,
-							  &cast) != COERCION_PATH_FUNC)
-		return InvalidOid;
-
-	/* called as a cast with a length and a flag */
-	return get_func_nargs(cast) == 3 ? cast : InvalidOid;
-}
 
 void
 km_encoder_init(KmEncoder *encoder, const KmColumn *column, Oid type)
@@ -258,8 +95,25 @@ km_encoder_init(KmEncoder *encoder, const KmColumn *column, Oid type)
 		init_array(encoder);
 	else if (kind != KM_COLUMN_CATEGORY)
 		encoder->number = scalar_number(encoder->type);
-	else if (type_is_enum(encoder->type))
+	else
+		init_category(encoder);
+}
+
+void
+km_encoder_learn(KmEncoder *encoder)
+{
+	encoder->learning = encoder->column->kind == KM_COLUMN_CATEGORY;
+}
+
+static void
+init_category(KmEncoder *encoder)
+{
+	encoder->categories = km_categories_create(encoder->column);
+	if (encoder->type != UNKNOWNOID && type_is_enum(encoder->type))
+	{
+		encoder->enum_type = encoder->type;
 		fmgr_info(F_ENUM_OUT, &encoder->output);
+	}
 }
 
 static void
@@ -269,7 +123,7 @@ init_array(KmEncoder *encoder)
 
 	if (!OidIsValid(element))
 	{
-		fmgr_info(vector_cast(encoder->type), &encoder->cast);
+		fmgr_info(km_column_vector_cast(encoder->type), &encoder->cast);
 		element = FLOAT4OID;
 	}
 	encoder->element = getBaseType(element);
@@ -498,7 +352,9 @@ init_unknown(KmEncoder *encoder)
 		get_typlenbyvalalign(FLOAT8OID, &encoder->elmlen, &encoder->elmbyval,
 							 &encoder->elmalign);
 	}
-	else if (encoder->column->kind != KM_COLUMN_CATEGORY)
+	else if (encoder->column->kind == KM_COLUMN_CATEGORY)
+		init_category(encoder);
+	else
 		encoder->number = unknown_number;
 }
 
@@ -513,7 +369,7 @@ km_encode_value(KmEncoder *encoder, Datum value, bool isnull, int64 ordinal, dou
 	if (encoder->column->kind == KM_COLUMN_ARRAY)
 		encode_array(encoder, value, ordinal, out);
 	else if (encoder->column->kind == KM_COLUMN_CATEGORY)
-		encode_category(encoder, value, out);
+		encode_category(encoder, value, ordinal, out);
 	else
 	{
 		*out = encoder->number(encoder, value) + 0.0;
@@ -682,13 +538,13 @@ encode_slowly(KmEncoder *encoder, Datum value, int64 ordinal, double *out)
 
 /* char(n) without its padding, as when it is cast to text */
 static void
-encode_category(KmEncoder *encoder, Datum value, double *out)
+encode_category(KmEncoder *encoder, Datum value, int64 ordinal, double *out)
 {
-	const KmColumn *column = encoder->column;
 	const char *bytes;
 	int			nbytes;
+	int			code;
 
-	if (encoder->type == UNKNOWNOID || OidIsValid(encoder->output.fn_oid))
+	if (encoder->type == UNKNOWNOID || OidIsValid(encoder->enum_type))
 	{
 		bytes = encoder->type == UNKNOWNOID ? DatumGetCString(value) :
 			OutputFunctionCall(&encoder->output, value);
@@ -704,12 +560,15 @@ encode_category(KmEncoder *encoder, Datum value, double *out)
 			nbytes = bpchartruelen(unconstify(char *, bytes), nbytes);
 	}
 
-	for (int t = 0; t < column->nfeatures; t++)
+	if (encoder->learning)
 	{
-		const char *category = column->categories[t];
-
-		out[t] = strlen(category) == nbytes && memcmp(category, bytes, nbytes) == 0;
+		*out = km_categories_learn(encoder->categories, bytes, nbytes, ordinal);
+		return;
 	}
+	memset(out, 0, encoder->column->nfeatures * sizeof(double));
+	code = km_categories_find(encoder->categories, bytes, nbytes);
+	if (code >= 0)
+		out[code] = 1;
 }
 
 /* ---- Complaints ---- */

@@ -1,11 +1,11 @@
 /*
  * encode.h
- *		Columns, and how a value of one becomes features.
+ *		How a value of a column becomes features.
  *
- * A model has columns (as the user has them) and features (the dimensions
- * after encoding).  A KmColumn says what a model knows of a column; a
- * KmEncoder turns values of one actual SQL type into that column's features.
- * The fit and the prediction encode with the same code.
+ * A KmEncoder turns values of one actual SQL type into a column's features.
+ * The fit and the prediction encode with the same code.  Only where a fit does
+ * not know the categories of a column yet, its encoder learns them, and a
+ * value becomes one number, the code of its category (see engine/category).
  */
 #ifndef KM_ENCODE_H
 #define KM_ENCODE_H
@@ -17,47 +17,8 @@
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
 
-/*
- * What a column is.  The words of km_column_kind_name() are part of the text
- * form of a model.
- */
-typedef enum KmColumnKind
-{
-	KM_COLUMN_NUMBER,			/* "number": integer, float, numeric */
-	KM_COLUMN_BOOLEAN,			/* "boolean": 0 / 1 */
-	KM_COLUMN_DATE,				/* "date": days since 1970-01-01 */
-	KM_COLUMN_TIMESTAMP,		/* "timestamp": seconds since then */
-	KM_COLUMN_TIMESTAMPTZ,		/* "timestamptz": seconds since then, UTC */
-	KM_COLUMN_INTERVAL,			/* "interval": epoch seconds */
-	KM_COLUMN_ARRAY,			/* "array": nfeatures numbers */
-	KM_COLUMN_CATEGORY			/* "category": one feature per category */
-} KmColumnKind;
-
-typedef struct KmColumn
-{
-	char	   *name;
-	KmColumnKind kind;
-	int			nfeatures;		/* 1, or the length of the array, or the number of
-								 * categories; 0: array whose length is not known yet */
-	char	  **categories;		/* nfeatures texts; NULL unless kind is category */
-} KmColumn;
-
-extern const char *km_column_kind_name(KmColumnKind kind);
-
-/* false if there is no such word */
-extern bool km_column_kind_parse(const char *name, KmColumnKind *kind);
-
-/*
- * What kind of column a type makes; false if it cannot be a feature.  Domains
- * count as their base type.  pgvector's vector and halfvec are arrays.
- */
-extern bool km_column_kind_of_type(Oid type, KmColumnKind *kind);
-
-/*
- * The names of all features of the columns, in order: "col", "col[1]",
- * "col=category".  palloc'd, *nfeatures entries.
- */
-extern char **km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures);
+#include "engine/category.h"
+#include "engine/column.h"
 
 /* A column's values of one actual type. */
 typedef struct KmEncoder KmEncoder;
@@ -75,7 +36,10 @@ struct KmEncoder
 	 */
 	double		(*number) (const KmEncoder *encoder, Datum value);
 	FmgrInfo	cast;			/* pgvector types: to real[]; else unused */
+	Oid			enum_type;		/* type, if it is an enum; else InvalidOid */
 	FmgrInfo	output;			/* enums: to their labels; else unused */
+	KmCategories *categories;	/* of a category column; else NULL */
+	bool		learning;		/* new texts are added to them */
 	int16		elmlen;			/* of the array's elements */
 	bool		elmbyval;
 	char		elmalign;
@@ -98,6 +62,18 @@ typedef enum KmEncodeStatus
 extern void km_encoder_init(KmEncoder *encoder, const KmColumn *column, Oid type);
 
 /*
+ * For a fit: if the column is one of categories, learn them, and write codes.
+ */
+extern void km_encoder_learn(KmEncoder *encoder);
+
+/* how many numbers km_encode() writes; 0 while an array's length is not known */
+static inline int
+km_encoder_width(const KmEncoder *encoder)
+{
+	return encoder->learning ? 1 : encoder->column->nfeatures;
+}
+
+/*
  * The number of elements of an array value, for columns whose nfeatures is not
  * known yet (2202E unless it is one-dimensional and not empty).
  */
@@ -114,12 +90,13 @@ extern KmEncodeStatus km_encode_value(KmEncoder *encoder, Datum value, bool isnu
 									  int64 ordinal, double *out);
 
 /*
- * Write the features of a value (column->nfeatures doubles, which must be
+ * Write the features of a value (km_encoder_width() doubles, which must be
  * known) to out.
  *
  * ordinal is the number of the row, from 1, for error messages; 0 for
  * predictions (then messages name the column only).  Raises 22003 for NaN and
- * infinities, 2202E / 22004 for arrays of wrong shape, with NULL elements.
+ * infinities, 2202E / 22004 for arrays of wrong shape, with NULL elements, 54000
+ * for one category too many.
  * Negative zero becomes zero.  May leave garbage in the current memory
  * context: callers reset a per-row or per-batch context.
  */

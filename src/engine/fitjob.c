@@ -79,6 +79,8 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 		km_fitjob_send_text(message, column->name);
 		pq_sendint32(message, column->kind);
 		pq_sendint32(message, column->nfeatures);
+		for (int t = 0; column->categories != NULL && t < column->nfeatures; t++)
+			km_fitjob_send_text(message, column->categories[t]);
 	}
 	km_fitjob_send_text(message, source->weight);
 	km_fitjob_send_text(message, source->ranges);
@@ -114,6 +116,11 @@ km_fitjob_receive(StringInfo message)
 		column->name = km_fitjob_receive_text(message);
 		column->kind = pq_getmsgint(message, 4);
 		column->nfeatures = pq_getmsgint(message, 4);
+		if (column->kind != KM_COLUMN_CATEGORY)
+			continue;
+		column->categories = palloc(mul_size(Max(column->nfeatures, 1), sizeof(char *)));
+		for (int t = 0; t < column->nfeatures; t++)
+			column->categories[t] = km_fitjob_receive_text(message);
 	}
 	source->weight = km_fitjob_receive_text(message);
 	source->ranges = km_fitjob_receive_text(message);
@@ -173,7 +180,9 @@ km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 	KmPointsSpec spec = {
 		.scale = job->scale,
 		.metric = job->metric,
-		.on_null = job->on_null
+		.on_null = job->on_null,
+		.columns = job->source->columns,
+		.ncolumns = job->source->ncolumns
 	};
 	size_t		bytes;
 
@@ -280,14 +289,17 @@ km_fitjob_read_with_workers(KmFitJob *job, const KmRowsWork *work, void *arg)
 {
 	KmSource   *source = job->source;
 
+	Size		bytes = mul_size(source->ncolumns, sizeof(KmColumn));
+	KmColumn   *columns;
+
 	if (source->ranges == NULL)
 		return false;
+	columns = palloc(bytes);
+	memcpy(columns, source->columns, bytes);
 	if (km_fitjob_with_workers(job, work, arg, source->rows * KM_JOB_ROW_NS +
 							   km_fitjob_estimate(job, source->rows, source->ncolumns)))
 		return true;
-	for (int i = 0; i < source->ncolumns; i++)
-		if (source->columns[i].kind == KM_COLUMN_ARRAY)
-			source->columns[i].nfeatures = 0;
+	memcpy(source->columns, columns, bytes);
 	return false;
 }
 

@@ -10,9 +10,12 @@
  * range, and keeps its rows.  The same query is run for each, on the relation
  * itself, with a condition on ctid.
  *
- * The number of features is known once every array column has shown its
+ * The width of a packed row is known once every array column has shown its
  * length.  Rows that come before (a NULL array in the first rows, which
  * on_null => 'mean' has to fill) wait in a tuple store.
+ *
+ * Where there are category columns, rows are packed with codes, in a store
+ * of their own, and expanded to features when all participants are through.
  */
 #include "postgres.h"
 
@@ -31,6 +34,8 @@
 #include "utils/plancache.h"
 #include "utils/tuplestore.h"
 
+#include "engine/expand.h"
+#include "engine/pack.h"
 #include "engine/settings.h"
 #include "engine/source.h"
 
@@ -58,7 +63,9 @@ typedef struct KmLoader
 	KmColumn	weight_column;
 	KmEncoder	weight_encoder;
 	KmLoad		load;
-	KmStore    *store;			/* of load.points */
+	bool		learning;		/* there are category columns */
+	MemoryContext codes;		/* holds store, if learning */
+	KmStore    *store;			/* where rows go; NULL: their width is not known */
 	TupleDesc	desc;
 	Tuplestorestate *waiting;	/* rows before all lengths are known */
 	int64		n_waiting;
@@ -94,32 +101,28 @@ km_source_features(const KmSource *source)
 	return (int) Min(d, PG_INT32_MAX);
 }
 
+/* for the rows of all participants, in bytes */
+static Size
+km_source_budget(void)
+{
+	return mul_size(maintenance_work_mem, 1024);
+}
+
 KmPoints *
 km_source_points(const KmSource *source, const KmTeam *team, MemoryContext cxt)
 {
 	return km_points_create(team, cxt, km_source_features(source),
-							source->weight != NULL,
-							mul_size(maintenance_work_mem, 1024));
+							source->weight != NULL, km_source_budget());
 }
 
-/* The number of features, if it is known and allowed, else 0. */
+/* The width of a packed row, if it is known and allowed, else 0. */
 static int
-km_loader_features(const KmLoader *loader)
+km_loader_width(const KmLoader *loader)
 {
-	int			d = km_source_features(loader->source);
+	int64		width = km_pack_width(loader->encoders, loader->source->ncolumns);
 
-	km_source_check_size(d, loader->k);
-	return d;
-}
-
-void
-km_source_refuse_null(const KmColumn *column, int64 ordinal)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("column \"%s\" is NULL in row %lld", column->name,
-					(long long) ordinal),
-			 errhint("Use on_null => 'skip' or 'mean'.")));
+	km_source_check_size(width, loader->k);
+	return (int) width;
 }
 
 /*
@@ -150,38 +153,34 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 					 errdetail("A weight counts copies of a row: 0 or more.")));
 	}
 
-	for (int i = 0; i < source->ncolumns; i++)
-	{
-		const KmColumn *column = &source->columns[i];
-
-		if (km_encode(&loader->encoders[i], slot->tts_values[i], slot->tts_isnull[i],
-					  ordinal, out) == KM_ENCODE_NULL)
-		{
-			if (loader->on_null == KM_ON_NULL_SKIP)
-			{
-				loader->load.n_skipped++;
-				return;
-			}
-			if (loader->on_null == KM_ON_NULL_ERROR)
-				km_source_refuse_null(column, ordinal);
-			for (int t = 0; t < column->nfeatures; t++)
-				out[t] = get_float8_nan();
-		}
-		out += column->nfeatures;
-	}
-	km_store_push(loader->store, weight);
+	if (km_pack_row(loader->encoders, source->ncolumns, slot->tts_values,
+					slot->tts_isnull, loader->on_null, ordinal, out))
+		km_store_push(loader->store, weight);
+	else
+		loader->load.n_skipped++;
 }
 
-/* All lengths are known: make the points, and pack what has waited. */
+/* All lengths are known: make the store, and pack what has waited. */
 static void
-km_loader_begin_points(KmLoader *loader)
+km_loader_begin_store(KmLoader *loader)
 {
+	KmSource   *source = loader->source;
 	TupleTableSlot *slot;
 	int64		ordinal = 0;
 
-	loader->load.points = km_source_points(loader->source, loader->team,
-										   loader->parent);
-	loader->store = km_points_store(loader->load.points);
+	if (loader->learning)
+	{
+		loader->codes = AllocSetContextCreate(loader->parent, "kmeans codes",
+											  ALLOCSET_DEFAULT_SIZES);
+		loader->store = km_store_create(loader->codes, km_loader_width(loader),
+										source->weight != NULL,
+										km_source_budget() / loader->team->size);
+	}
+	else
+	{
+		loader->load.points = km_source_points(source, loader->team, loader->parent);
+		loader->store = km_points_store(loader->load.points);
+	}
 	if (loader->waiting == NULL)
 		return;
 	slot = MakeSingleTupleTableSlot(loader->desc, &TTSOpsMinimalTuple);
@@ -196,7 +195,7 @@ km_loader_begin_points(KmLoader *loader)
 }
 
 /*
- * A row before the number of features is known.  Returns false if it has to
+ * A row before the width of rows is known.  Returns false if it has to
  * wait (or is skipped), true if it settles the question.
  */
 static bool
@@ -204,24 +203,22 @@ km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
 {
 	KmSource   *source = loader->source;
 	MemoryContext old;
-	int			d;
 
 	for (int i = 0; i < source->ncolumns; i++)
-		if (source->columns[i].nfeatures == 0 && !slot->tts_isnull[i])
+		if (km_encoder_width(&loader->encoders[i]) == 0 && !slot->tts_isnull[i])
 			source->columns[i].nfeatures =
 				km_encoder_length(&loader->encoders[i], slot->tts_values[i],
 								  loader->load.n_read);
-	d = km_loader_features(loader);
-	if (d > 0)
+	if (km_loader_width(loader) > 0)
 	{
-		km_loader_begin_points(loader);
+		km_loader_begin_store(loader);
 		return true;
 	}
 
 	if (loader->on_null == KM_ON_NULL_ERROR)
 		for (int i = 0; i < source->ncolumns; i++)
 			if (slot->tts_isnull[i])
-				km_source_refuse_null(&source->columns[i], loader->load.n_read);
+				km_pack_refuse_null(&source->columns[i], loader->load.n_read);
 	old = MemoryContextSwitchTo(loader->parent);
 	if (loader->waiting == NULL)
 		loader->waiting = tuplestore_begin_heap(false, false, work_mem);
@@ -245,8 +242,11 @@ km_loader_startup(DestReceiver *self, int operation, TupleDesc desc)
 	loader->desc = CreateTupleDescCopy(desc);
 	loader->encoders = palloc0(mul_size(source->ncolumns, sizeof(KmEncoder)));
 	for (int i = 0; i < source->ncolumns; i++)
-		km_encoder_init(&loader->encoders[i], &source->columns[i],
+	{
+		km_pack_encoder(&loader->encoders[i], &source->columns[i],
 						TupleDescAttr(desc, i)->atttypid);
+		loader->learning |= loader->encoders[i].learning;
+	}
 	if (source->weight != NULL)
 	{
 		loader->weight_column.name = source->weight;
@@ -268,7 +268,7 @@ km_loader_receive(TupleTableSlot *slot, DestReceiver *self)
 		km_progress_rows(km_team_progress(loader->team), loader->load.n_read);
 	slot_getallattrs(slot);
 	old = MemoryContextSwitchTo(loader->rowcxt);
-	if (loader->load.points != NULL || km_loader_settle(loader, slot))
+	if (loader->store != NULL || km_loader_settle(loader, slot))
 		km_loader_pack(loader, slot, loader->load.n_read);
 	MemoryContextSwitchTo(old);
 	if (!loader->rowcxt->isReset)
@@ -281,18 +281,16 @@ km_loader_nothing(DestReceiver *self)
 {
 }
 
-/* The source ended before an array column showed its length. */
+/* The source ended before a column showed how many features it has. */
 static void
-km_loader_give_up_waiting(KmLoader *loader)
+km_loader_give_up(KmLoader *loader)
 {
+	if (loader->waiting == NULL)
+		return;
 	if (loader->on_null == KM_ON_NULL_MEAN)
 		for (int i = 0; i < loader->source->ncolumns; i++)
-			if (loader->source->columns[i].nfeatures == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("column \"%s\" is NULL in every row",
-								loader->source->columns[i].name),
-						 errdetail("There is no value to take a mean of.")));
+			if (km_encoder_width(&loader->encoders[i]) == 0)
+				km_pack_refuse_all_null(&loader->source->columns[i]);
 	loader->load.n_skipped += loader->n_waiting;
 	tuplestore_end(loader->waiting);
 	loader->waiting = NULL;
@@ -378,7 +376,8 @@ km_loader_prepare_ranges(KmLoader *loader)
 
 /*
  * Read ranges until there are none left.  The last one is open-ended, since
- * the table may have grown.
+ * the table may have grown.  First comes an empty one, so that everybody knows
+ * the columns, even who finds nothing left to read.
  */
 static void
 km_loader_run_ranges(KmLoader *loader)
@@ -400,6 +399,9 @@ km_loader_run_ranges(KmLoader *loader)
 		params->params[i].isnull = false;
 		params->params[i].value = PointerGetDatum(i == 0 ? &from : &to);
 	}
+	ItemPointerSet(&from, 0, 0);
+	ItemPointerSet(&to, 0, 0);
+	km_loader_check_spi(SPI_execute_plan_extended(plan, &options), SPI_OK_SELECT);
 	for (;;)
 	{
 		double		start = size * km_team_next(loader->team);
@@ -414,21 +416,17 @@ km_loader_run_ranges(KmLoader *loader)
 }
 
 /*
- * What a participant could not know alone: the lengths of array columns, and
- * what others have read.
+ * The lengths of array columns, which a participant without rows does not know.
  */
 static void
-km_loader_agree(KmLoader *loader)
+km_loader_agree_lengths(KmLoader *loader)
 {
 	KmSource   *source = loader->source;
-	KmTeam	   *team = loader->team;
 	double	   *lengths = palloc(mul_size(source->ncolumns, sizeof(double)));
-	int64_t		counts[2];
-	int			d;
 
 	for (int i = 0; i < source->ncolumns; i++)
 		lengths[i] = source->columns[i].nfeatures;
-	km_team_max(team, lengths, source->ncolumns);
+	km_team_max(loader->team, lengths, source->ncolumns);
 	for (int i = 0; i < source->ncolumns; i++)
 	{
 		KmColumn   *column = &source->columns[i];
@@ -443,16 +441,50 @@ km_loader_agree(KmLoader *loader)
 		column->nfeatures = (int) lengths[i];
 	}
 	pfree(lengths);
+}
 
-	d = km_loader_features(loader);
-	if (loader->load.points == NULL && d > 0)
-		km_loader_begin_points(loader);
-	else if (loader->waiting != NULL)
-		km_loader_give_up_waiting(loader);
+/*
+ * The categories of all participants: expand the rows.  Without a category of
+ * some column nobody has a row, or nobody has a value to fill its rows with.
+ */
+static void
+km_loader_expand(KmLoader *loader)
+{
+	KmSource   *source = loader->source;
+	KmExpansion *expansion = km_expansion_create(loader->team, loader->encoders,
+												 source->columns, source->ncolumns);
+	int64_t		pushed = loader->store->n;
+
+	km_team_add(loader->team, &pushed, 1);
+	if (pushed > 0)
+	{
+		for (int i = 0; i < source->ncolumns; i++)
+			if (source->columns[i].nfeatures == 0)
+				km_pack_refuse_all_null(&source->columns[i]);
+		km_source_check_size(km_source_features(source), loader->k);
+		loader->load.points = km_source_points(source, loader->team, loader->parent);
+		km_expand(expansion, loader->store, km_points_store(loader->load.points), true);
+	}
+	MemoryContextDelete(loader->codes);
+}
+
+/* What a participant could not know alone, and what others have read. */
+static void
+km_loader_agree(KmLoader *loader)
+{
+	int64_t		counts[2];
+
+	km_loader_agree_lengths(loader);
+	if (loader->store == NULL && km_loader_width(loader) > 0)
+		km_loader_begin_store(loader);
+	if (loader->store == NULL)
+		km_loader_give_up(loader);
+	else if (loader->learning)
+		km_loader_expand(loader);
 
 	counts[0] = loader->load.n_read;
 	counts[1] = loader->load.n_skipped;
-	km_team_add(team, counts, 2);
+	km_team_add(loader->team, counts, 2);
 	loader->load.n_read = counts[0];
 	loader->load.n_skipped = counts[1];
 	km_progress_rows(km_team_progress(team), loader->load.n_read);

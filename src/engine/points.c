@@ -78,8 +78,7 @@ km_points_begin_finish(KmPoints *points)
 {
 	KmStore    *store = points->store;
 
-	if (points->finish_cxt != NULL)
-		km_points_unfinish(points);
+	km_points_unfinish(points);
 	points->finish_cxt = AllocSetContextCreate(points->cxt, "kmeans fit",
 											   ALLOCSET_SMALL_SIZES);
 	points->team = km_team_in(points->members, points->finish_cxt);
@@ -179,6 +178,21 @@ km_points_range(KmPoints *points, double *low, double *high)
 		low[t] = -low[t] + 0.0;
 }
 
+/* Categories stay 0 / 1. */
+static void
+km_points_keep_categories(const KmPointsSpec *spec, double *shift, double *scale)
+{
+	int			t = 0;
+
+	for (int i = 0; i < spec->ncolumns; t += spec->columns[i++].nfeatures)
+		for (int u = t; spec->columns[i].kind == KM_COLUMN_CATEGORY &&
+			 u < t + spec->columns[i].nfeatures; u++)
+		{
+			shift[u] = 0;
+			scale[u] = 1;
+		}
+}
+
 /* shift and scale of every feature; a constant feature is divided by 1 */
 static void
 km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
@@ -216,6 +230,7 @@ km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 					 errdetail("Its values go from %g to %g.",
 							   stats->min[t], stats->max[t])));
 	}
+	km_points_keep_categories(spec, shift, scale);
 	points->space.shift = shift;
 	points->space.scale = scale;
 }
@@ -352,6 +367,8 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 void
 km_points_unfinish(KmPoints *points)
 {
+	if (points->finish_cxt == NULL)
+		return;
 	km_store_unhide(points->store);
 	MemoryContextDelete(points->finish_cxt);
 	points->finish_cxt = NULL;

@@ -24,6 +24,7 @@
 #include "core/rows.h"
 #include "core/space.h"
 #include "core/stats.h"
+#include "engine/column.h"
 #include "engine/store.h"
 
 typedef enum KmMetric
@@ -76,6 +77,9 @@ typedef struct KmPointsSpec
 	KmMetric	metric;
 	KmOnNull	on_null;
 	char	   *const *features;	/* d names, for errors */
+	const KmColumn *columns;	/* categories among them are not scaled; NULL: no
+								 * column is one */
+	int			ncolumns;
 	bool		keep;			/* rows are needed again: work on a copy where rows
 								 * would change */
 } KmPointsSpec;
@@ -92,7 +96,7 @@ typedef struct KmPointsSpec
  */
 extern int64 km_points_finish(KmPoints *points, const KmPointsSpec *spec);
 
-/* Free what km_points_finish has made; the rows as pushed stay. */
+/* Free what km_points_finish has made, if anything; the rows as pushed stay. */
 extern void km_points_unfinish(KmPoints *points);
 
 /* this participant's rows as pushed */

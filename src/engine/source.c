@@ -342,8 +342,7 @@ km_source_usable(const KmSourceParse *parse)
 		KmColumnKind kind;
 
 		if (!entry->resjunk &&
-			km_column_kind_of_type(exprType((Node *) entry->expr), &kind) &&
-			kind != KM_COLUMN_CATEGORY)
+			km_column_kind_of_type(exprType((Node *) entry->expr), &kind))
 			appendStringInfo(&usable, "%s%s", usable.len > 0 ? ", " : "",
 							 quote_identifier(entry->resname));
 	}
@@ -461,33 +460,26 @@ km_source_refuse_type(const char *column, Oid type, const char *usable)
 			 errmsg("column \"%s\" of type %s cannot be a feature",
 					column, format_type_be(type)),
 			 usable != NULL ? errdetail("Columns that can be features: %s.", usable) : 0,
-			 errhint("Numbers, booleans, dates, timestamps, intervals and arrays of numbers can; convert the column in the source query.")));
-}
-
-void
-km_source_refuse_category(const char *column, Oid type)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("column \"%s\" of type %s: category columns are not supported",
-					column, format_type_be(type)),
-			 errhint("Turn categories into numbers in the source query.")));
+			 errhint("Numbers, booleans, dates, timestamps, intervals, arrays of numbers, text and enums can; convert the column in the source query.")));
 }
 
 static void
 km_source_add_column(KmSourceParse *parse, const TargetEntry *entry)
 {
+	const KmSourceSpec *spec = parse->spec;
 	KmSource   *source = parse->source;
 	Oid			type = exprType((Node *) entry->expr);
 	KmColumn   *column = &source->columns[source->ncolumns];
 
 	if (!km_column_kind_of_type(type, &column->kind))
 		km_source_refuse_type(entry->resname, type, km_source_usable(parse));
-	if (column->kind == KM_COLUMN_CATEGORY)
-		km_source_refuse_category(entry->resname, type);
 	column->name = pstrdup(entry->resname);
-	column->nfeatures = column->kind == KM_COLUMN_ARRAY ? 0 : 1;
+	column->nfeatures = km_column_features_of_kind(column->kind);
 	column->categories = NULL;
+	for (int i = 0; column->kind == KM_COLUMN_CATEGORY && i < spec->nbefore; i++)
+		if (spec->before[i].kind == KM_COLUMN_CATEGORY &&
+			strcmp(spec->before[i].name, column->name) == 0)
+			*column = spec->before[i];
 	source->ncolumns++;
 }
 

@@ -23,6 +23,13 @@ typedef struct KmSourceSpec
 	char	  **columns;		/* distinct names, at least one; NULL: chosen by the
 								 * rule of the reference */
 	int			ncolumns;
+
+	/*
+	 * Columns of the model that is to be replaced, or NULL: a category column
+	 * of that name keeps its categories, before those that the rows bring.
+	 */
+	const KmColumn *before;
+	int			nbefore;
 	const char *weight;			/* a column; NULL: every row counts once */
 	const char *id_column;		/* NULL: none */
 
@@ -39,7 +46,8 @@ typedef struct KmSource
 {
 	char	   *stored;			/* the text with its names bound; NULL if it uses a
 								 * temporary object */
-	KmColumn   *columns;		/* array columns get their length at the load */
+	KmColumn   *columns;		/* array columns get their length at the load,
+								 * category columns their categories */
 	int			ncolumns;
 	char	   *weight;			/* the names as in the spec, or NULL */
 	char	   *id_column;
@@ -81,7 +89,7 @@ typedef struct KmLoad
 extern KmLoad km_source_load(KmSource *source, KmOnNull on_null, int k, KmTeam *team,
 							 MemoryContext parent);
 
-/* The number of features; 0 while an array column's length is unknown. */
+/* The number of features; 0 while that of some column is unknown. */
 extern int	km_source_features(const KmSource *source);
 
 /*
@@ -100,8 +108,6 @@ extern bool km_source_is_identifier(const char *name);
  */
 extern void km_source_refuse_type(const char *column, Oid type,
 								  const char *usable) pg_attribute_noreturn();
-extern void km_source_refuse_category(const char *column, Oid type) pg_attribute_noreturn();
-extern void km_source_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
 
 /* 22023: there is nothing to work on */
 extern void km_source_refuse_empty(void) pg_attribute_noreturn();

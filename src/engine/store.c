@@ -139,6 +139,12 @@ km_store_copy(KmStore *from, MemoryContext cxt)
 }
 
 void
+km_store_limit(KmStore *store, Size budget)
+{
+	store->budget = budget;
+}
+
+void
 km_store_close(KmStore *store)
 {
 	ResourceOwner owner = store->spill != NULL ? store->spill->owner : NULL;
@@ -292,7 +298,10 @@ km_store_pop(KmStore *store, int64 nrows)
 		return;
 	store->nchunks--;
 	if (store->spill == NULL || last < store->first_spilled)
+	{
+		store->used -= Min(store->used, GetMemoryChunkSpace(chunk->values));
 		pfree(chunk->values);
+	}
 	else if (store->spill->loaded == last)
 		store->spill->loaded = -1;
 }

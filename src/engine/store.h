@@ -67,6 +67,11 @@ extern KmStore *km_store_create(MemoryContext cxt, int d, bool weighted,
  */
 extern KmStore *km_store_copy(KmStore *from, MemoryContext cxt);
 
+/*
+ * From now on keep to another budget; what is there stays.
+ */
+extern void km_store_limit(KmStore *store, Size budget);
+
 /* Close the files.  Chunks in files cannot be read any more. */
 extern void km_store_close(KmStore *store);
 

@@ -1,0 +1,37 @@
+/*
+ * pack.h
+ *		A row of a fit, from its columns' values to packed numbers.
+ */
+#ifndef KM_PACK_H
+#define KM_PACK_H
+
+#include "postgres.h"
+
+#include "engine/encode.h"
+#include "engine/points.h"
+
+/*
+ * Prepare encoders for columns of these types that take part in a fit:
+ * categories are learned.
+ */
+extern void km_pack_encoder(KmEncoder *encoder, const KmColumn *column, Oid type);
+
+/* how many numbers a packed row has; 0 while an array's length is not known */
+extern int64 km_pack_width(const KmEncoder *encoders, int ncolumns);
+
+/*
+ * Write a row's numbers, one column after the other.  A NULL has the row
+ * skipped (false), is refused, or becomes NaN.  Nothing is learned from a row
+ * that is skipped.  Errors as for km_encode().
+ */
+extern bool km_pack_row(KmEncoder *encoders, int ncolumns, const Datum *values,
+						const bool *nulls, KmOnNull on_null, int64 ordinal,
+						double *out);
+
+/* 22004: on_null => 'error', and there is one */
+extern void km_pack_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
+
+/* 22023: on_null => 'mean', and there is nothing else */
+extern void km_pack_refuse_all_null(const KmColumn *column) pg_attribute_noreturn();
+
+#endif							/* KM_PACK_H */
