@@ -78,7 +78,7 @@ SELECT error_of(s) FROM unnest(ARRAY[
   'SELECT kmeans_agg(2, ARRAY[x, NULL], ''{"on_null": "error"}'') FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, array_fill(x, ARRAY[x::int])) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[ARRAY[x]]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x, ''NaN'']::float8[]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[1e200::float8]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x], ''{"on_null": "error"}'') FROM (VALUES (1.0), (NULL)) v(x)', 'SELECT kmeans_agg(2, a, ''{"on_null": "error"}'') FROM (VALUES (NULL), (''{1}''::int[])) v(a)',
-  'SELECT kmeans_agg(2, i, ''{"columns": ["nosuch"]}'') FROM iris i', 'SELECT kmeans_agg(2, i, ''{"columns": ["species"]}'') FROM iris i', 'SELECT kmeans_agg(2, r) FROM (SELECT species FROM iris) r',
+  'SELECT kmeans_agg(2, i, ''{"columns": ["nosuch"]}'') FROM iris i', 'SELECT kmeans_agg(2, r) FROM (SELECT species FROM iris) r',
   'SELECT kmeans_agg(2, r, ''{"columns": ["meta"]}'') FROM (SELECT ''{}''::jsonb AS meta) r']) s;
 
 -- many small groups

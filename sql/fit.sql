@@ -259,7 +259,7 @@ FROM (VALUES ('init => NULL'), ('max_iter => NULL'), ('tol => NULL'), ('metric =
              ('init => ''best'''), ('metric => ''manhattan'''), ('scale => ''robust'''), ('on_null => ''zero'''),
              ('n_init => 0'), ('max_iter => 0'), ('tol => -1'), ('tol => ''NaN'''),
              ('columns => ''{}'''), ('columns => ''{sepal_length,NULL}'''), ('columns => ''{sepal_length,sepal_length}'''), ('columns => ''{{sepal_length},{sepal_width}}'''),
-             ('columns => ''{sepal_length,sepal_area}'''), ('columns => ''{"sepal_length * 2"}'''), ('columns => ''{species}'''), ('columns => ''{id}'', id_column => ''id'''),
+             ('columns => ''{sepal_length,sepal_area}'''), ('columns => ''{"sepal_length * 2"}'''), ('columns => ''{id}'', id_column => ''id'''),
              ('weight => ''nosuch'''), ('weight => ''species'''), ('id_column => ''nosuch'''),
              ('init_centroids => ''{1,2,3}'''), ('init_centroids => ''{{1,2,3},{1,2,3},{1,2,3}}'''), ('init_centroids => ''{{1,2,3,4},{1,2,3,4}}'''),
              ('init_centroids => ''{{1,2,3,4},{1,2,3,4},{1,2,3,NULL}}'''), ('init_centroids => ''{{1,2,3,4},{1,2,3,4},{1,2,3,Infinity}}'''),

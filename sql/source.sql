@@ -70,7 +70,7 @@ SELECT error_of($$SELECT kmeans_fit('shop.orders', 'segments')$$);
 SELECT count(*), sum(amount) FROM shop.orders;
 
 -- Columns that cannot be
-SELECT error_of(format('SELECT kmeans_fit(''new'', ''shop.orders'', k => 2, columns => %L)', c)) FROM unnest(ARRAY['{nosuch}', '{meta}', '{channel}', '{amount * 2}', '{amount,nosuch}', '{Amount}']) c;
+SELECT error_of(format('SELECT kmeans_fit(''new'', ''shop.orders'', k => 2, columns => %L)', c)) FROM unnest(ARRAY['{nosuch}', '{meta}', '{amount * 2}', '{amount,nosuch}', '{Amount}']) c;
 SELECT error_of($$SELECT kmeans_fit('new', 'SELECT amount, items AS amount FROM shop.orders', columns => '{amount}')$$);
 SELECT error_of($$SELECT kmeans_fit('new', 'SELECT amount, items AS amount FROM shop.orders')$$);
 SELECT error_of($$SELECT kmeans_fit('new', 'SELECT channel FROM shop.orders')$$);

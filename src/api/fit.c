@@ -133,8 +133,8 @@ km_fit_arguments(FunctionCallInfo fcinfo, KmFitCall *call)
 /* ---- What the user should know ---- */
 
 /*
- * The sd of a column in the source; an array counts once, with the root mean
- * square of its elements' sds.
+ * The sd of a column in the source; an array or category column counts once,
+ * with the root mean square of its features' sds.
  */
 static double
 km_fit_column_sd(const KmColumn *column, const double *stddev)
@@ -185,13 +185,18 @@ static void
 km_fit_notice_constant(const KmFitJob *job)
 {
 	const KmStats *stats = km_points_stats(job->load.points);
+	const KmColumn *column = job->source->columns;
 	StringInfoData names;
 	int			n = 0;
+	int			end = column->nfeatures;
 
 	initStringInfo(&names);
 	for (int t = 0; t < job->nfeatures; t++)
 	{
-		if (stats->min[t] != stats->max[t])
+		if (t == end)
+			end += (++column)->nfeatures;
+		/* a category has no divisor */
+		if (column->kind == KM_COLUMN_CATEGORY || stats->min[t] != stats->max[t])
 			continue;
 		if (n++ < KM_FIT_NAMED_FEATURES)
 			appendStringInfo(&names, "%s\"%s\"", n > 1 ? ", " : "", job->features[t]);
@@ -284,7 +289,9 @@ km_fit_ready(KmFitJob *job)
 	km_fitted_check_start(&call->options, job->nfeatures);
 	if (call->old == NULL)
 		return;
-	if (km_renew_same_features(call->old, job->features, job->nfeatures))
+	call->renewal.place = km_renew_place(call->old, job->source->columns,
+										 job->source->ncolumns);
+	if (call->renewal.place != NULL)
 	{
 		km_renew_check(call->old, call->options.k);
 		call->renewal.old = call->old;
@@ -307,6 +314,8 @@ km_fit_run(KmFitCall *call)
 		.model = call->name,
 		.columns = options->columns,
 		.ncolumns = options->ncolumns,
+		.before = call->old != NULL ? call->old->columns : NULL,
+		.nbefore = call->old != NULL ? call->old->ncolumns : 0,
 		.weight = options->weight,
 		.id_column = options->id_column
 	};

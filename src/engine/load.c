@@ -487,7 +487,7 @@ km_loader_agree(KmLoader *loader)
 	km_team_add(loader->team, counts, 2);
 	loader->load.n_read = counts[0];
 	loader->load.n_skipped = counts[1];
-	km_progress_rows(km_team_progress(team), loader->load.n_read);
+	km_progress_rows(km_team_progress(loader->team), loader->load.n_read);
 }
 
 KmLoad

@@ -19,15 +19,41 @@
 /* a cost matrix of 1 GB, and minutes to solve it */
 #define KM_RENEW_MAX_PAIRS (128 * 1024 * 1024)
 
-bool
-km_renew_same_features(const KmModel *old, char *const *features, int d)
+/* Is the new column the old one, perhaps with categories added? */
+static bool
+km_renew_same_column(const KmColumn *old, const KmColumn *column)
 {
-	if (old->d != d)
+	if (strcmp(old->name, column->name) != 0 || old->kind != column->kind)
 		return false;
-	for (int t = 0; t < d; t++)
-		if (strcmp(old->features[t], features[t]) != 0)
+	if (column->kind != KM_COLUMN_CATEGORY)
+		return old->nfeatures == column->nfeatures;
+	if (old->nfeatures > column->nfeatures)
+		return false;
+	for (int t = 0; t < old->nfeatures; t++)
+		if (strcmp(old->categories[t], column->categories[t]) != 0)
 			return false;
 	return true;
+}
+
+int *
+km_renew_place(const KmModel *old, const KmColumn *columns, int ncolumns)
+{
+	int		   *place;
+	int			from = 0;
+	int			to = 0;
+
+	if (old->ncolumns != ncolumns)
+		return NULL;
+	place = palloc(mul_size(old->d, sizeof(int)));
+	for (int c = 0; c < ncolumns; c++)
+	{
+		if (!km_renew_same_column(&old->columns[c], &columns[c]))
+			return NULL;
+		for (int t = 0; t < old->columns[c].nfeatures; t++)
+			place[from++] = to + t;
+		to += columns[c].nfeatures;
+	}
+	return place;
 }
 
 void
@@ -43,30 +69,31 @@ km_renew_check(const KmModel *old, int k)
 				 errhint("Fit under a new name.")));
 }
 
-/*
- * The old centroids in the new space.  Under cosine a unit centroid has lost
- * its length, so the cluster's mean stands for it.
- */
-static double *
-km_renew_carry(const KmModel *old, const KmSpace *space)
+/* Under cosine a unit centroid has lost its length: the cluster's mean stands for it. */
+double *
+km_renew_carry(const KmModel *old, const int *place, const KmSpace *space)
 {
-	int			d = old->d;
 	KmSpace		old_space = km_model_space(old);
+	double	   *x = palloc(mul_size(old->d, sizeof(double)));
+	Size		bytes = mul_size(space->d, sizeof(double));
 	double	   *carried = MemoryContextAllocHuge(CurrentMemoryContext,
-												 mul_size(mul_size(old->k, d),
-														  sizeof(double)));
+												 mul_size(old->k, bytes));
 
 	for (int j = 0; j < old->k; j++)
 	{
-		double	   *c = carried + (Size) j * d;
+		double	   *c = carried + (Size) j * space->d;
 
 		if (old->metric == KM_METRIC_COSINE)
-			memcpy(c, old->mean + (Size) j * d, d * sizeof(double));
+			memcpy(x, old->mean + (Size) j * old->d, old->d * sizeof(double));
 		else
-			km_space_back(&old_space, old->centroids + (Size) j * d, c);
+			km_space_back(&old_space, old->centroids + (Size) j * old->d, x);
+		memset(c, 0, bytes);
+		for (int t = 0; t < old->d; t++)
+			c[place[t]] = x[t];
 		if (!km_space_row(space, c, c))
-			memset(c, 0, d * sizeof(double));
+			memset(c, 0, bytes);
 	}
+	pfree(x);
 	return carried;
 }
 
@@ -76,7 +103,7 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 {
 	const KmRenewal *renewal = arg;
 	const KmModel *old = renewal->old;
-	double	   *carried = km_renew_carry(old, space);
+	double	   *carried = km_renew_carry(old, renewal->place, space);
 	double	   *cost = MemoryContextAllocHuge(CurrentMemoryContext,
 											  mul_size(mul_size(k, old->k),
 													   sizeof(double)));
@@ -88,8 +115,8 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < old->k; j++)
 			cost[(Size) i * old->k + j] =
-				Min(km_kernel_dist2(centroids + (Size) i * old->d,
-									carried + (Size) j * old->d, old->d),
+				Min(km_kernel_dist2(centroids + (Size) i * space->d,
+									carried + (Size) j * space->d, space->d),
 					KM_MAX_NORM2);
 	}
 	km_assignment(km_team_alone(CurrentMemoryContext), cost, k, old->k, match);

@@ -14,14 +14,26 @@
 typedef struct KmRenewal
 {
 	const KmModel *old;
+	const int  *place;			/* of the old features among the new ones */
 	int32		max_id;			/* the highest id that any version ever used */
 } KmRenewal;
 
-/* Has the old model these d features, in this order? */
-extern bool km_renew_same_features(const KmModel *old, char *const *features, int d);
+/*
+ * Where the features of an old model are among those of new columns: palloc'd,
+ * old->d places.  The columns must be the same, but a category column may have
+ * got further categories, behind the old ones.  Otherwise NULL.
+ */
+extern int *km_renew_place(const KmModel *old, const KmColumn *columns, int ncolumns);
 
 /* 54000 if comparing old clusters with k new ones would take too much memory */
 extern void km_renew_check(const KmModel *old, int k);
+
+/*
+ * The centroids of the old model in a new space of space->d features: palloc'd,
+ * k rows.  Features that it did not have are categories that none of its rows
+ * had.
+ */
+extern double *km_renew_carry(const KmModel *old, const int *place, const KmSpace *space);
 
 /*
  * Give new clusters the ids of the old ones: least total squared distance in
