@@ -44,6 +44,7 @@
 #include <string.h>
 
 #include "core/bounds.h"
+#include "core/groups.h"
 #include "core/kernel.h"
 #include "core/sort.h"
 
@@ -64,7 +65,9 @@ typedef struct Lloyd
 	double	   *centroids;		/* k x d, the caller's */
 	double	   *mean;			/* k x d */
 	double	   *weight;			/* k */
-	double	   *z;				/* KM_TILE x d, rows in the space */
+	int			batch;			/* rows that are added together in the first pass */
+	KmGroups   *groups;
+	double	   *z;				/* batch x d, rows in the space */
 	int32_t    *pick;			/* LLOYD_WINDOW: rows to be labelled, */
 	int32_t    *nearest;		/* their new labels, */
 	float	   *gap;			/* and gaps */
@@ -87,6 +90,8 @@ typedef struct LloydFar
 static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
 static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
 								  int64_t start, int n);
+static void lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
+						   const int32_t *label);
 static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
 						   int to);
 static double lloyd_inertia(Lloyd *l);
@@ -122,7 +127,9 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.centroids = centroids;
 	l.mean = km_team_alloc(team, (size_t) k * rows->d, sizeof(double));
 	l.weight = km_team_alloc(team, k, sizeof(double));
-	l.z = km_team_alloc(team, (size_t) KM_TILE * rows->d, sizeof(double));
+	l.batch = km_groups_batch(rows->d);
+	l.groups = km_groups_create(team, k);
+	l.z = km_team_alloc(team, (size_t) l.batch * rows->d, sizeof(double));
 	l.pick = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
 	l.nearest = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
 	l.gap = km_team_alloc(team, LLOYD_WINDOW, sizeof(float));
@@ -164,6 +171,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	km_team_release(team, l.nearest);
 	km_team_release(team, l.pick);
 	km_team_release(team, l.z);
+	km_groups_free(team, l.groups);
 	km_team_release(team, l.weight);
 	km_team_release(team, l.mean);
 	km_sums_free(l.sums);
@@ -208,20 +216,61 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
 		for (int i = 0; i < n; i++)
 			l->pick[i] = i;
 	km_kernel_label(l->kernel, values, l->pick, n, l->nearest, l->gap);
+	if (l->bounds != NULL)
+		for (int i = 0; i < n; i++)
+			chunk->bound[start + l->pick[i]] =
+				km_bounds_of(l->bounds, l->nearest[i], l->gap[i]);
+	if (first)
+	{
+		memcpy(chunk->label + start, l->nearest, n * sizeof(int32_t));
+		lloyd_add_rows(l, chunk, start, n, l->nearest);
+		return n;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		int64_t		row = start + l->pick[i];
-		int			nearest = l->nearest[i];
 
-		if (l->bounds != NULL)
-			chunk->bound[row] = km_bounds_of(l->bounds, nearest, l->gap[i]);
-		if (!first && chunk->label[row] == nearest)
+		if (chunk->label[row] == l->nearest[i])
 			continue;
-		lloyd_move_row(l, chunk, row, first ? -1 : chunk->label[row], nearest);
-		chunk->label[row] = nearest;
+		lloyd_move_row(l, chunk, row, chunk->label[row], l->nearest[i]);
+		chunk->label[row] = l->nearest[i];
 		reassigned++;
 	}
 	return reassigned;
+}
+
+/* to the sums, cluster by cluster; with weights one by one */
+static void
+lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
+			   const int32_t *label)
+{
+	if (chunk->weight != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			lloyd_move_row(l, chunk, start + i, -1, label[i]);
+		return;
+	}
+	for (int first = 0; first < n; first += l->batch)
+	{
+		int			m = n - first < l->batch ? n - first : l->batch;
+		const double *z = chunk->values + (start + first) * l->d;
+
+		if (!km_space_identity(l->space))
+		{
+			for (int i = 0; i < m; i++)
+				km_space_row(l->space, z + (size_t) i * l->d, l->z + (size_t) i * l->d);
+			z = l->z;
+		}
+		km_groups_sort(l->groups, label + first, m);
+		for (int j = 0; j < l->k; j++)
+		{
+			int			begin = km_groups_begin(l->groups, j);
+
+			km_sums_add_rows(l->sums, j, z, l->groups->pick + begin,
+							 km_groups_end(l->groups, j) - begin);
+		}
+		km_team_check(l->team);
+	}
 }
 
 /* from one cluster's sums (-1: none) to another's */

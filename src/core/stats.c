@@ -21,13 +21,10 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/lanes.h"
 
 #define STATS_BLOCK		256		/* rows transposed at a time, at most */
 #define STATS_BLOCK_VALUES (1 << 16)
-#define STATS_LANES		4
-
-typedef double StatsDoubles __attribute__((vector_size(STATS_LANES * 8), aligned(8), may_alias));
-typedef int64_t StatsLongs __attribute__((vector_size(STATS_LANES * 8), aligned(8), may_alias));
 
 /* What is collected of one feature. */
 typedef struct StatsFeature
@@ -53,7 +50,7 @@ typedef struct StatsBlock
 {
 	const StatsBody *body;
 	const KmSpace *space;
-	int			rows;			/* at most, a multiple of STATS_LANES */
+	int			rows;			/* at most, a multiple of KM_LANES */
 	double	   *z;				/* rows x d: rows in the space, if that is another */
 	double	   *column;			/* d x rows */
 } StatsBlock;
@@ -217,7 +214,7 @@ stats_zeros(KmTeam *team, size_t n)
 static void
 stats_block_init(StatsBlock *block, KmTeam *team, const KmSpace *space)
 {
-	int			rows = STATS_BLOCK_VALUES / space->d / STATS_LANES * STATS_LANES;
+	int			rows = STATS_BLOCK_VALUES / space->d / KM_LANES * KM_LANES;
 
 	block->body = &stats_bodies[0];
 #if defined(__x86_64__)
@@ -225,7 +222,7 @@ stats_block_init(StatsBlock *block, KmTeam *team, const KmSpace *space)
 		block->body = &stats_bodies[1];
 #endif
 	block->space = space;
-	block->rows = rows < STATS_LANES ? STATS_LANES : rows > STATS_BLOCK ? STATS_BLOCK : rows;
+	block->rows = rows < KM_LANES ? KM_LANES : rows > STATS_BLOCK ? STATS_BLOCK : rows;
 	block->z = km_team_alloc(team, (size_t) space->d * block->rows, sizeof(double));
 	block->column = km_team_alloc(team, (size_t) space->d * block->rows, sizeof(double));
 }
@@ -301,7 +298,7 @@ stats_compress(double *x, int n)
 	for (int i = 0; i < n; i++)
 		if (!isnan(x[i]))
 			x[present++] = x[i];
-	for (int i = present; i > 0 && i % STATS_LANES != 0; i++)
+	for (int i = present; i > 0 && i % KM_LANES != 0; i++)
 		x[i] = x[present - 1];
 	return present;
 }

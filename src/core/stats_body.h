@@ -7,7 +7,7 @@
  *		BODY_NAME(name)		the function's name for this instruction set
  *		BODY_TARGET			the function attribute that selects it, or nothing
  *
- * Columns are padded to a multiple of STATS_LANES values.  Every loop computes
+ * Columns are padded to a multiple of KM_LANES values.  Every loop computes
  * the same bits on any instruction set.
  */
 
@@ -15,15 +15,15 @@
 BODY_TARGET static void
 BODY_NAME(stats_turn) (const double *values, int n, int d, size_t stride, double *column)
 {
-	for (int i = 0; i < n; i += STATS_LANES)
+	for (int i = 0; i < n; i += KM_LANES)
 	{
-		const double *row[STATS_LANES];
+		const double *row[KM_LANES];
 
-		for (int l = 0; l < STATS_LANES; l++)
+		for (int l = 0; l < KM_LANES; l++)
 			row[l] = values + (size_t) (i + l < n ? i + l : n - 1) * d;
 		for (int t = 0; t < d; t++)
-			*(StatsDoubles *) (column + t * stride + i) =
-				(StatsDoubles) {row[0][t], row[1][t], row[2][t], row[3][t]};
+			*(KmDoubles *) (column + t * stride + i) =
+				(KmDoubles) {row[0][t], row[1][t], row[2][t], row[3][t]};
 	}
 }
 
@@ -34,30 +34,30 @@ BODY_NAME(stats_turn) (const double *values, int n, int d, size_t stride, double
 BODY_TARGET static bool
 BODY_NAME(stats_extremes) (const double *x, int n, StatsFeature *feature)
 {
-	StatsDoubles min = feature->min - (StatsDoubles) {0};
-	StatsDoubles max = feature->max - (StatsDoubles) {0};
-	StatsDoubles smallest = feature->smallest - (StatsDoubles) {0};
-	StatsLongs	missing = {0};
+	KmDoubles min = feature->min - (KmDoubles) {0};
+	KmDoubles max = feature->max - (KmDoubles) {0};
+	KmDoubles smallest = feature->smallest - (KmDoubles) {0};
+	KmLongs	missing = {0};
 
-	for (int i = 0; i < n; i += STATS_LANES)
+	for (int i = 0; i < n; i += KM_LANES)
 	{
-		StatsDoubles value = *(const StatsDoubles *) (x + i);
-		StatsLongs	magnitude = (StatsLongs) value & INT64_MAX;
-		StatsLongs	below = (StatsLongs) (value < min);
-		StatsLongs	above = (StatsLongs) (value > max);
-		StatsLongs	smaller = (StatsLongs) ((StatsDoubles) magnitude < smallest) &
-			(StatsLongs) (value != 0);
+		KmDoubles value = *(const KmDoubles *) (x + i);
+		KmLongs	magnitude = (KmLongs) value & INT64_MAX;
+		KmLongs	below = (KmLongs) (value < min);
+		KmLongs	above = (KmLongs) (value > max);
+		KmLongs	smaller = (KmLongs) ((KmDoubles) magnitude < smallest) &
+			(KmLongs) (value != 0);
 
-		missing |= (StatsLongs) (value != value);
-		min = (StatsDoubles) ((below & (StatsLongs) value) | (~below & (StatsLongs) min));
-		max = (StatsDoubles) ((above & (StatsLongs) value) | (~above & (StatsLongs) max));
-		smallest = (StatsDoubles) ((smaller & magnitude) |
-								   (~smaller & (StatsLongs) smallest));
+		missing |= (KmLongs) (value != value);
+		min = (KmDoubles) ((below & (KmLongs) value) | (~below & (KmLongs) min));
+		max = (KmDoubles) ((above & (KmLongs) value) | (~above & (KmLongs) max));
+		smallest = (KmDoubles) ((smaller & magnitude) |
+								   (~smaller & (KmLongs) smallest));
 	}
-	for (int l = 0; l < STATS_LANES; l++)
+	for (int l = 0; l < KM_LANES; l++)
 		if (missing[l] != 0)
 			return false;
-	for (int l = 0; l < STATS_LANES; l++)
+	for (int l = 0; l < KM_LANES; l++)
 	{
 		feature->min = min[l] < feature->min ? min[l] : feature->min;
 		feature->max = max[l] > feature->max ? max[l] : feature->max;
@@ -70,11 +70,11 @@ BODY_NAME(stats_extremes) (const double *x, int n, StatsFeature *feature)
 BODY_TARGET static void
 BODY_NAME(stats_squares) (double *x, int n, double factor, double mean)
 {
-	for (int i = 0; i < n; i += STATS_LANES)
+	for (int i = 0; i < n; i += KM_LANES)
 	{
-		StatsDoubles deviation = *(StatsDoubles *) (x + i) * factor - mean;
+		KmDoubles deviation = *(KmDoubles *) (x + i) * factor - mean;
 
-		*(StatsDoubles *) (x + i) = deviation * deviation;
+		*(KmDoubles *) (x + i) = deviation * deviation;
 	}
 }
 

@@ -24,23 +24,22 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/groups.h"
 #include "core/kernel.h"
+#include "core/lanes.h"
 #include "core/outlier.h"
 
 #define SUMMARY_SQUARE_BITS 120
 #define SUMMARY_ALL_VALUES (1 << 17)	/* distances to all clusters, at a time */
-#define SUMMARY_WAITING	32		/* distances, see SummaryInertia */
 
-/*
- * The squared distances of a cluster's rows on their way into its inertia:
- * many together are added in a fraction of the time.
- */
-typedef struct SummaryInertia
+/* the loops over vectors, see summary_body.h */
+typedef struct SummaryBody
 {
-	KmExact		sum;
-	int			n;
-	double		dist2[SUMMARY_WAITING];
-} SummaryInertia;
+	void		(*rows) (const double *x, const int32_t *pick, int n, int d,
+						 const double *factor, const double *center,
+						 double *min, double *max, double *square);
+	double		(*gather) (const double *x, const int32_t *pick, int n, double *out);
+} SummaryBody;
 
 /* What a summary needs besides what it returns. */
 typedef struct Summarizer
@@ -60,10 +59,32 @@ typedef struct Summarizer
 	int		   *exponent;		/* d: of the power of two that divides deviations */
 	double	   *factor;			/* d: its inverse */
 	double	   *center;			/* k x d, times factor */
-	double	   *deviation;		/* KM_TILE x d, squared */
-	SummaryInertia *waiting;	/* k */
+	const SummaryBody *body;
+	int			batch;			/* rows that are collected together */
+	KmGroups   *groups;
+	double	   *square;			/* batch x d: squared deviations, by cluster */
+	double	   *dist2;			/* batch: squared distances, by cluster */
+	int32_t    *all;			/* batch: 0, 1, 2, ... */
+	KmExact    *inertia;		/* k */
 	double	   *radius2;		/* k */
 } Summarizer;
+
+#define BODY_NAME(name)	name##_generic
+#define BODY_TARGET
+#include "core/summary_body.h"
+
+#if defined(__x86_64__)
+#define BODY_NAME(name)	name##_avx2
+#define BODY_TARGET		__attribute__((target("avx2")))
+#include "core/summary_body.h"
+#endif
+
+static const SummaryBody summary_bodies[] = {
+	{summary_rows_generic, summary_gather_generic},
+#if defined(__x86_64__)
+	{summary_rows_avx2, summary_gather_avx2}
+#endif
+};
 
 static KmSummary *summary_create(KmTeam *team, int k, int d);
 static void summary_prepare(Summarizer *s, const double *centroids);
@@ -72,10 +93,9 @@ static void summary_centers(Summarizer *s, const double *centroids);
 static void summary_means(Summarizer *s);
 static void summary_collect(Summarizer *s);
 static void summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n);
-static void summary_distances(Summarizer *s, const int32_t *label,
-							  const double *dist2, const double *w, int n);
-static void summary_extremes(Summarizer *s, const int32_t *label,
-							 const double *values, int n);
+static void summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
+									const double *values, const double *dist2,
+									const double *w);
 static void summary_share(Summarizer *s);
 static void summary_spread(Summarizer *s);
 static void summary_release(Summarizer *s);
@@ -144,34 +164,46 @@ summary_prepare(Summarizer *s, const double *centroids)
 	int			k = s->summary->k;
 	int			d = s->summary->d;
 	double		weight = summary_weigh(s);
-	double	   *least;
+	double	   *most = km_team_alloc(team, d, sizeof(double));
+	double	   *least = km_team_alloc(team, d, sizeof(double));
+
+	s->body = &summary_bodies[0];
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		s->body = &summary_bodies[1];
+#endif
+	s->batch = km_groups_batch(d);
 
 	s->grid = km_grid_create(team, d, raw->largest, raw->smallest);
 	s->sums = km_sums_create(team, s->grid, k);
 	s->exponent = km_team_alloc(team, d, sizeof(int));
 	s->factor = km_team_alloc(team, d, sizeof(double));
 	s->center = km_team_alloc(team, (size_t) k * d, sizeof(double));
-	s->deviation = km_team_alloc(team, (size_t) KM_TILE * d, sizeof(double));
-	s->waiting = km_team_alloc(team, k, sizeof(SummaryInertia));
+	s->groups = km_groups_create(team, k);
+	s->square = km_team_alloc(team, (size_t) s->batch * d, sizeof(double));
+	s->dist2 = km_team_alloc(team, s->batch, sizeof(double));
+	s->all = km_team_alloc(team, s->batch, sizeof(int32_t));
+	s->inertia = km_team_alloc(team, k, sizeof(KmExact));
 	s->radius2 = km_team_alloc(team, k, sizeof(double));
-	least = km_team_alloc(team, d, sizeof(double));
+	for (int i = 0; i < s->batch; i++)
+		s->all[i] = i;
 	for (int t = 0; t < d; t++)
 	{
 		s->exponent[t] = km_bits_cover(raw->max[t] / 2 - raw->min[t] / 2) + 1;
 		s->factor[t] = km_bits_pow2(-s->exponent[t]);
-		s->deviation[t] = weight;
+		most[t] = weight;
 		least[t] = weight * km_bits_pow2(53 - SUMMARY_SQUARE_BITS);
 	}
-	s->square_grid = km_grid_create(team, d, s->deviation, least);
+	s->square_grid = km_grid_create(team, d, most, least);
 	s->squares = km_sums_create(team, s->square_grid, k);
 	for (int j = 0; j < k; j++)
 	{
-		km_exact_init(&s->waiting[j].sum);
-		s->waiting[j].n = 0;
+		km_exact_init(&s->inertia[j]);
 		s->radius2[j] = 0;
 	}
 	summary_centers(s, centroids);
 	km_team_release(team, least);
+	km_team_release(team, most);
 }
 
 static void
@@ -180,8 +212,11 @@ summary_release(Summarizer *s)
 	KmTeam	   *team = s->team;
 
 	km_team_release(team, s->radius2);
-	km_team_release(team, s->waiting);
-	km_team_release(team, s->deviation);
+	km_team_release(team, s->inertia);
+	km_team_release(team, s->all);
+	km_team_release(team, s->dist2);
+	km_team_release(team, s->square);
+	km_groups_free(team, s->groups);
 	km_team_release(team, s->center);
 	km_team_release(team, s->factor);
 	km_team_release(team, s->exponent);
@@ -276,9 +311,9 @@ summary_collect(Summarizer *s)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
 
-		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		for (int64_t start = 0; start < chunk->nrows; start += s->batch)
 		{
-			summary_collect_rows(s, chunk, start, km_chunk_batch(chunk, start, KM_TILE));
+			summary_collect_rows(s, chunk, start, km_chunk_batch(chunk, start, s->batch));
 			km_team_check(s->team);
 		}
 	}
@@ -289,81 +324,49 @@ static void
 summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 {
 	int			d = s->summary->d;
-	const double *values = chunk->values + start * d;
-	const double *w = km_chunk_weights(chunk, start);
-	const int32_t *label = chunk->label + start;
 
-	km_kernel_assign(s->kernel, values, n, chunk->label + start, chunk->dist2 + start, NULL);
-	summary_distances(s, label, chunk->dist2 + start, w, n);
-	summary_extremes(s, label, values, n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i += KM_TILE)
+		km_kernel_assign(s->kernel, chunk->values + (start + i) * d,
+						 n - i < KM_TILE ? n - i : KM_TILE,
+						 chunk->label + start + i, chunk->dist2 + start + i, NULL);
+	km_groups_sort(s->groups, chunk->label + start, n);
+	for (int j = 0; j < s->summary->k; j++)
 	{
-		const double *x = values + (size_t) i * d;
-		const double *center = s->center + (size_t) label[i] * d;
-		double	   *square = s->deviation + (size_t) i * d;
+		int			begin = km_groups_begin(s->groups, j);
+		int			end = km_groups_end(s->groups, j);
 
-		for (int t = 0; t < d; t++)
-		{
-			double		deviation = x[t] * s->factor[t] - center[t];
-
-			square[t] = deviation * deviation;
-		}
+		if (begin < end)
+			summary_collect_cluster(s, j, s->groups->pick + begin, end - begin,
+									chunk->values + start * d, chunk->dist2 + start,
+									km_chunk_weights(chunk, start));
 	}
+}
+
+/* rows of one cluster, picked from a batch */
+static void
+summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
+						const double *values, const double *dist2, const double *w)
+{
+	KmSummary  *summary = s->summary;
+	size_t		d = (size_t) summary->d;
+	double		largest = s->body->gather(dist2, pick, n, s->dist2);
+
+	summary->size[j] += n;
+	s->radius2[j] = largest > s->radius2[j] ? largest : s->radius2[j];
+	s->body->rows(values, pick, n, summary->d, s->factor, s->center + j * d,
+				  summary->min + j * d, summary->max + j * d, s->square);
 	if (w == NULL)
 	{
-		km_sums_add_rows(s->sums, label, values, n);
-		km_sums_add_rows(s->squares, label, s->deviation, n);
+		km_exact_add_many(&s->inertia[j], s->dist2, n);
+		km_sums_add_rows(s->sums, j, values, pick, n);
+		km_sums_add_rows(s->squares, j, s->square, s->all, n);
 		return;
 	}
 	for (int i = 0; i < n; i++)
 	{
-		km_sums_add(s->sums, label[i], values + (size_t) i * d, w[i], 1);
-		km_sums_add(s->squares, label[i], s->deviation + (size_t) i * d, w[i], 1);
-	}
-}
-
-/* sizes, radii, inertia */
-static void
-summary_distances(Summarizer *s, const int32_t *label, const double *dist2,
-				  const double *w, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		int			j = label[i];
-		SummaryInertia *waiting = &s->waiting[j];
-
-		s->summary->size[j]++;
-		s->radius2[j] = dist2[i] > s->radius2[j] ? dist2[i] : s->radius2[j];
-		if (w != NULL && w[i] != 1)
-		{
-			km_exact_add_product(&waiting->sum, w[i], dist2[i]);
-			continue;
-		}
-		waiting->dist2[waiting->n++] = dist2[i];
-		if (waiting->n == SUMMARY_WAITING)
-		{
-			km_exact_add_many(&waiting->sum, waiting->dist2, SUMMARY_WAITING);
-			waiting->n = 0;
-		}
-	}
-}
-
-static void
-summary_extremes(Summarizer *s, const int32_t *label, const double *values, int n)
-{
-	int			d = s->summary->d;
-
-	for (int i = 0; i < n; i++)
-	{
-		const double *x = values + (size_t) i * d;
-		double	   *min = s->summary->min + (size_t) label[i] * d;
-		double	   *max = s->summary->max + (size_t) label[i] * d;
-
-		for (int t = 0; t < d; t++)
-		{
-			min[t] = x[t] < min[t] ? x[t] : min[t];
-			max[t] = x[t] > max[t] ? x[t] : max[t];
-		}
+		km_exact_add_product(&s->inertia[j], w[pick[i]], s->dist2[i]);
+		km_sums_add(s->sums, j, values + pick[i] * d, w[pick[i]], 1);
+		km_sums_add(s->squares, j, s->square + i * d, w[pick[i]], 1);
 	}
 }
 
@@ -375,16 +378,9 @@ summary_share(Summarizer *s)
 	KmSummary  *summary = s->summary;
 	int			k = summary->k;
 	int			d = summary->d;
-	KmExact    *inertia = km_team_alloc(team, k, sizeof(KmExact));
+	KmExact    *inertia = s->inertia;
 	KmExact		total;
 
-	for (int j = 0; j < k; j++)
-	{
-		SummaryInertia *waiting = &s->waiting[j];
-
-		km_exact_add_many(&waiting->sum, waiting->dist2, waiting->n);
-		inertia[j] = waiting->sum;
-	}
 	for (size_t cell = 0; cell < (size_t) k * d; cell++)
 		summary->min[cell] = -summary->min[cell];
 	km_team_max(team, summary->min, (size_t) k * d);
@@ -416,7 +412,6 @@ summary_share(Summarizer *s)
 				summary->max[cell] = NAN;
 		}
 	}
-	km_team_release(team, inertia);
 }
 
 /* standard deviations from the squares about the centres */

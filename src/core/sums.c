@@ -27,7 +27,7 @@
  * features, and none overflows, whatever the range of the data.
  *
  * The digits of a cluster lie digit by digit, and within a digit feature by
- * feature, so that the cutting runs over SUMS_BLOCK features at once:
+ * feature, so that the cutting runs over KM_LANES features at once:
  *
  *		cluster j:	digit 0 of features 0 .. d-1, padded to a block
  *					digit 1 of features 0 .. d-1
@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/lanes.h"
 
 #define SUMS_BASE_BITS	40
 #define SUMS_BASE_MASK	(((int64_t) 1 << SUMS_BASE_BITS) - 1)
@@ -64,12 +65,10 @@
 #define SUMS_CARRY_DIGITS 2
 #define SUMS_MAX_DIGITS	(KM_GRID_MAX_DIGITS + SUMS_CARRY_DIGITS)
 
-#define SUMS_BLOCK		4		/* features cut at once */
 #define SUMS_SMALL_WEIGHT (1 << 10) /* weights that multiply digits in place */
+#define SUMS_FEW_ROWS	4		/* of a cluster, that go one by one */
+#define SUMS_ROWS_BITS	50		/* km_sums_add_rows() */
 #define SUMS_BATCH_DIGITS (1 << 17) /* digits that a team adds up at a time */
-
-typedef double SumsDoubles __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8), may_alias));
-typedef int64_t SumsLongs __attribute__((vector_size(SUMS_BLOCK * 8), aligned(8), may_alias));
 
 /* the loops over vectors, see sums_body.h */
 
@@ -79,8 +78,8 @@ typedef struct SumsBody
 	int64_t		(*cut) (double *rest, int n, double unit, bool *remains);
 	void		(*add) (const double *z, double weight, const double *scale, int d,
 						int ndigits, int padded, int64_t factor, int64_t *digit);
-	void		(*add_rows) (const double *z, int n, const double *scale, int d,
-							 int ndigits, int padded, int64_t *const *digit);
+	bool		(*add_rows) (const double *z, const int32_t *pick, int n, int d,
+							 const double *scale, const double *unit, int64_t *part);
 } SumsBody;
 
 #define BODY_NAME(name)	name##_generic
@@ -344,6 +343,7 @@ struct KmSums
 	int			cut_digits;		/* those a value is cut into */
 	int			ndigits;		/* and those for carries */
 	double	   *scale;			/* padded: brings a feature to [-1, 1] */
+	int64_t    *part;			/* 2 x padded, of several rows */
 	int64_t    *digit;			/* k x ndigits x padded */
 	int32_t    *pending;		/* k */
 
@@ -357,6 +357,7 @@ struct KmSums
 
 static void sums_cut_heavy(KmSums *sums, const double *z, int64_t factor,
 						   int64_t *digit);
+static inline void sums_spread(const KmSums *sums, int64_t part, int cut, int64_t *digit);
 static void sums_settle(KmSums *sums, int j);
 static KmExact *sums_fractions(KmSums *sums);
 static double sums_weight(const int64_t *whole, const KmExact *fraction);
@@ -424,10 +425,11 @@ km_sums_create(KmTeam *team, const KmGrid *grid, int k)
 	sums->body = sums_body();
 	sums->k = k;
 	sums->d = grid->d;
-	sums->padded = (grid->d + SUMS_BLOCK - 1) / SUMS_BLOCK * SUMS_BLOCK;
+	sums->padded = (grid->d + KM_LANES - 1) / KM_LANES * KM_LANES;
 	sums->cut_digits = grid->ndigits;
 	sums->ndigits = grid->ndigits + SUMS_CARRY_DIGITS;
 	sums->scale = km_team_alloc(team, (size_t) sums->padded, sizeof(double));
+	sums->part = km_team_alloc(team, (size_t) sums->padded, 2 * sizeof(int64_t));
 	sums->digit = km_team_alloc(team, (size_t) k * sums->padded,
 								sums->ndigits * sizeof(int64_t));
 	sums->pending = km_team_alloc(team, (size_t) k, sizeof(int32_t));
@@ -465,6 +467,7 @@ km_sums_free(KmSums *sums)
 	km_team_release(team, sums->whole);
 	km_team_release(team, sums->pending);
 	km_team_release(team, sums->digit);
+	km_team_release(team, sums->part);
 	km_team_release(team, sums->scale);
 	km_team_release(team, sums);
 }
@@ -506,20 +509,42 @@ km_sums_add(KmSums *sums, int j, const double *z, double w, int sign)
 		sums_settle(sums, j);
 }
 
+/*
+ * Many rows of one cluster can do with few places to cut at: SUMS_ROWS_BITS
+ * under one another, and 2^12 of the parts, under 2^50 each, still fit an int64.
+ * All but the last cut are exact, and even multiples of the last one's unit, so
+ * what that rounds it rounds as sums_cut() does.  The parts' sums are then
+ * spread over the digits.  Where something is left below two cuts (bits more
+ * than 2 SUMS_ROWS_BITS below the largest value), rows go one by one.
+ */
 void
-km_sums_add_rows(KmSums *sums, const int32_t *label, const double *z, int n)
+km_sums_add_rows(KmSums *sums, int j, const double *z, const int32_t *pick, int n)
 {
-	int64_t    *digit[KM_SUMS_ROWS];
+	int64_t    *digit = sums_digits(sums, j);
+	int			bits = sums->cut_digits * SUMS_BASE_BITS;
+	int			cut[2] = {bits < SUMS_ROWS_BITS ? bits : SUMS_ROWS_BITS,
+	bits < 2 * SUMS_ROWS_BITS ? bits : 2 * SUMS_ROWS_BITS};
+	double		unit[2] = {km_bits_pow2(-cut[0]), km_bits_pow2(-cut[1])};
 
-	/* as many as are added here leave a digit's room to spare */
-	for (int i = 0; i < n; i++)
+	if (n < SUMS_FEW_ROWS ||
+		(sums->body->add_rows(z, pick, n, sums->d, sums->scale, unit, sums->part) &&
+		 bits > cut[1]))
 	{
-		digit[i] = sums_digits(sums, label[i]);
-		sums->whole[2 * (size_t) label[i]]++;
-		if (++sums->pending[label[i]] >= SUMS_MAX_PENDING - SUMS_SMALL_WEIGHT)
-			sums_settle(sums, label[i]);
+		for (int i = 0; i < n; i++)
+			km_sums_add(sums, j, z + (size_t) pick[i] * sums->d, 1, 1);
+		return;
 	}
-	sums->body->add_rows(z, n, sums->scale, sums->d, sums->cut_digits, sums->padded, digit);
+	for (int t = 0; t < sums->d; t++)
+	{
+		const int64_t *part = sums->part + (t / KM_LANES) * 2 * KM_LANES + t % KM_LANES;
+
+		sums_spread(sums, part[0], cut[0], digit + t);
+		sums_spread(sums, part[KM_LANES], cut[1], digit + t);
+	}
+	sums->whole[2 * (size_t) j] += n;
+	sums->pending[j] += 2;
+	if (sums->pending[j] >= SUMS_MAX_PENDING - SUMS_SMALL_WEIGHT)
+		sums_settle(sums, j);
 }
 
 void
@@ -611,6 +636,21 @@ sums_cut_heavy(KmSums *sums, const double *z, int64_t factor, int64_t *digit)
 			place[sums->padded] += (int64_t) part & SUMS_BASE_MASK;
 			place[2 * (size_t) sums->padded] += (int64_t) (part >> SUMS_BASE_BITS);
 		}
+	}
+}
+
+/* add part * 2^-cut to a feature's digits, no more than 2^40 to any of them */
+static inline void
+sums_spread(const KmSums *sums, int64_t part, int cut, int64_t *digit)
+{
+	int			place = (cut + SUMS_BASE_BITS - 1) / SUMS_BASE_BITS;
+	__int128	rest = (__int128) part * ((int64_t) 1 << (place * SUMS_BASE_BITS - cut));
+
+	digit += (size_t) (sums->cut_digits - place) * sums->padded;
+	for (int i = 0; i < 3; i++, digit += sums->padded)
+	{
+		*digit += i < 2 ? (int64_t) rest & SUMS_BASE_MASK : (int64_t) rest;
+		rest >>= SUMS_BASE_BITS;
 	}
 }
 

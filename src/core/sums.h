@@ -114,9 +114,14 @@ extern void km_sums_free(KmSums *sums);
 /* add (sign 1) or take away (sign -1) the vector z with weight w in cluster j */
 extern void km_sums_add(KmSums *sums, int j, const double *z, double w, int sign);
 
-/* add n <= KM_SUMS_ROWS vectors (n x d) with weight 1: vector i in cluster label[i] */
-#define KM_SUMS_ROWS 64
-extern void km_sums_add_rows(KmSums *sums, const int32_t *label, const double *z, int n);
+/*
+ * Add n <= KM_SUMS_ROWS vectors with weight 1 to cluster j: those picked by
+ * their places among z (rows of d).  The same as adding them one by one, but
+ * faster where there are several.
+ */
+#define KM_SUMS_ROWS 4096
+extern void km_sums_add_rows(KmSums *sums, int j, const double *z, const int32_t *pick,
+							 int n);
 
 /* out[t] = the sum of feature t in cluster j; weight: sum of weights there */
 extern void km_sums_get(KmSums *sums, int j, double *out, double *weight);

@@ -14,27 +14,27 @@
 
 /*
  * Prepare n <= EXACT_BATCH numbers for exact_cut(): copy them to rest, padded
- * with zeros to a multiple of SUMS_BLOCK.  Returns their largest magnitude.
+ * with zeros to a multiple of KM_LANES.  Returns their largest magnitude.
  */
 BODY_TARGET static double
 BODY_NAME(exact_load) (const double *x, int n, double *rest)
 {
-	SumsDoubles most = {0};
+	KmDoubles most = {0};
 	double		largest = 0;
 
 	memcpy(rest, x, n * sizeof(double));
-	for (int i = n; i % SUMS_BLOCK != 0; i++)
+	for (int i = n; i % KM_LANES != 0; i++)
 		rest[i] = 0;
-	for (int i = 0; i < n; i += SUMS_BLOCK)
+	for (int i = 0; i < n; i += KM_LANES)
 	{
-		SumsDoubles value = *(SumsDoubles *) (rest + i);
-		SumsDoubles magnitude = (SumsDoubles) ((SumsLongs) value & INT64_MAX);
-		SumsLongs	larger = (SumsLongs) (magnitude > most);
+		KmDoubles value = *(KmDoubles *) (rest + i);
+		KmDoubles magnitude = (KmDoubles) ((KmLongs) value & INT64_MAX);
+		KmLongs	larger = (KmLongs) (magnitude > most);
 
-		most = (SumsDoubles) ((larger & (SumsLongs) magnitude) |
-							  (~larger & (SumsLongs) most));
+		most = (KmDoubles) ((larger & (KmLongs) magnitude) |
+							  (~larger & (KmLongs) most));
 	}
-	for (int l = 0; l < SUMS_BLOCK; l++)
+	for (int l = 0; l < KM_LANES; l++)
 		largest = most[l] > largest ? most[l] : largest;
 	return largest;
 }
@@ -46,23 +46,23 @@ BODY_NAME(exact_load) (const double *x, int n, double *rest)
 BODY_TARGET static int64_t
 BODY_NAME(exact_cut) (double *rest, int n, double unit, bool *remains)
 {
-	const SumsDoubles magic = 0x1.8p52 * unit - (SumsDoubles) {0};
-	SumsLongs	parts = {0};
-	SumsLongs	left = {0};
+	const KmDoubles magic = 0x1.8p52 * unit - (KmDoubles) {0};
+	KmLongs	parts = {0};
+	KmLongs	left = {0};
 	int64_t		sum = 0;
 	int64_t		any = 0;
 
-	for (int i = 0; i < n; i += SUMS_BLOCK)
+	for (int i = 0; i < n; i += KM_LANES)
 	{
-		SumsDoubles value = *(SumsDoubles *) (rest + i);
-		SumsDoubles cut = value + magic;
+		KmDoubles value = *(KmDoubles *) (rest + i);
+		KmDoubles cut = value + magic;
 
-		parts += (SumsLongs) cut - (SumsLongs) magic;
+		parts += (KmLongs) cut - (KmLongs) magic;
 		value -= cut - magic;
-		left |= (SumsLongs) value;
-		*(SumsDoubles *) (rest + i) = value;
+		left |= (KmLongs) value;
+		*(KmDoubles *) (rest + i) = value;
 	}
-	for (int l = 0; l < SUMS_BLOCK; l++)
+	for (int l = 0; l < KM_LANES; l++)
 	{
 		sum += parts[l];
 		any |= left[l];
@@ -80,25 +80,25 @@ BODY_TARGET static void
 BODY_NAME(sums_cut) (const double *z, double weight, const double *scale, int d,
 					 int ndigits, int padded, int64_t factor, int64_t *digit)
 {
-	for (int t = 0; t < d; t += SUMS_BLOCK)
+	for (int t = 0; t < d; t += KM_LANES)
 	{
-		SumsDoubles rest = {0};
+		KmDoubles rest = {0};
 		double		unit = 0x1p-40;
 
-		if (d - t >= SUMS_BLOCK)
-			rest = *(const SumsDoubles *) (z + t);
+		if (d - t >= KM_LANES)
+			rest = *(const KmDoubles *) (z + t);
 		else
 			for (int l = 0; l < d - t; l++)
 				rest[l] = z[t + l];
 
 		/* folded first, rounded there: not weight * scale */
-		rest = rest * weight * *(const SumsDoubles *) (scale + t);
+		rest = rest * weight * *(const KmDoubles *) (scale + t);
 		for (int i = ndigits; i-- > 0; unit *= 0x1p-40)
 		{
-			SumsDoubles magic = 0x1.8p52 * unit - (SumsDoubles) {0};
-			SumsDoubles cut = rest + magic;
-			SumsLongs	part = (SumsLongs) cut - (SumsLongs) magic;
-			SumsLongs  *place = (SumsLongs *) (digit + (size_t) i * padded + t);
+			KmDoubles magic = 0x1.8p52 * unit - (KmDoubles) {0};
+			KmDoubles cut = rest + magic;
+			KmLongs	part = (KmLongs) cut - (KmLongs) magic;
+			KmLongs  *place = (KmLongs *) (digit + (size_t) i * padded + t);
 
 			rest -= cut - magic;
 			if (factor == 1)
@@ -111,13 +111,57 @@ BODY_NAME(sums_cut) (const double *z, double weight, const double *scale, int d,
 	}
 }
 
-/* The same, with weight 1, for n vectors: number i goes to sum[i]. */
-BODY_TARGET static void
-BODY_NAME(sums_cut_rows) (const double *z, int n, const double *scale, int d,
-						  int ndigits, int padded, int64_t *const *sum)
+/*
+ * A block of `width` features of n vectors of one cluster, cut into multiples of
+ * unit[0] and, below, of unit[1]: the parts' sums, in registers meanwhile.
+ * Returns whether anything is left below that.
+ */
+BODY_TARGET static inline __attribute__((always_inline)) bool
+BODY_NAME(sums_block) (const double *z, const int32_t *pick, int n, size_t d,
+					   const double *scale, const double *unit, int64_t *part,
+					   const int width)
 {
+	const KmDoubles upper = 0x1.8p52 * unit[0] - (KmDoubles) {0};
+	const KmDoubles lower = 0x1.8p52 * unit[1] - (KmDoubles) {0};
+	const KmDoubles factor = *(const KmDoubles *) scale;
+	KmLongs	high = {0};
+	KmLongs	low = {0};
+	KmLongs	left = {0};
+	int64_t		any = 0;
+
 	for (int i = 0; i < n; i++)
-		BODY_NAME(sums_cut) (z + (size_t) i * d, 1, scale, d, ndigits, padded, 1, sum[i]);
+	{
+		const double *x = z + (size_t) pick[i] * d;
+		KmDoubles	rest = KM_LANES_LOAD(x, width) * factor;
+		KmDoubles	cut = rest + upper;
+
+		high += (KmLongs) cut - (KmLongs) upper;
+		rest -= cut - upper;
+		cut = rest + lower;
+		low += (KmLongs) cut - (KmLongs) lower;
+		left |= (KmLongs) (rest - (cut - lower));
+	}
+	*(KmLongs *) part = high;
+	*(KmLongs *) (part + KM_LANES) = low;
+	for (int l = 0; l < KM_LANES; l++)
+		any |= left[l];
+	/* the sign bit alone is a zero */
+	return (any & INT64_MAX) != 0;
+}
+
+/* The same for all features: for each block the sums of its upper and its lower parts. */
+BODY_TARGET static bool
+BODY_NAME(sums_cut_rows) (const double *z, const int32_t *pick, int n, int d,
+						  const double *scale, const double *unit, int64_t *part)
+{
+	bool		left = false;
+
+#define SUMS_CUT_BLOCK(t, width) \
+	left |= BODY_NAME(sums_block) (z + (t), pick, n, d, scale + (t), unit, \
+								   part + 2 * (t), width)
+	KM_LANES_BLOCKS(d, SUMS_CUT_BLOCK);
+#undef SUMS_CUT_BLOCK
+	return left;
 }
 
 #undef BODY_NAME

@@ -435,6 +435,71 @@ test_sums_team(void)
 	ok(good, "sums: a team computes what one does");
 }
 
+/*
+ * Rows added together are the rows added one by one, to the last digit: they
+ * are taken away one by one, and nothing remains.  spread: how far, in powers
+ * of two, values lie apart; 0: some ties of the grid's rounding.
+ */
+static bool
+rows_together(int d, int n, int spread, uint64_t seed)
+{
+	enum
+	{
+		K = 3
+	};
+	KmTeam	   *team = solo_team();
+	double	   *x = malloc((size_t) n * d * sizeof(double));
+	int32_t    *pick = malloc(n * sizeof(int32_t));
+	KmGrid	   *grid;
+	KmSums	   *sums;
+	double	   *zero = malloc(d * sizeof(double));
+	bool		good = true;
+
+	for (int i = 0; i < n * d; i++)
+		x[i] = spread == 0 ? (i % 4) * 0x1p-321 + (i < d) :
+			ldexp(normal(seed, i), -(int) (spread * uniform(seed + 1, i)));
+	sums = sums_for(team, x, NULL, n, d, K, &grid);
+	km_sums_clear(sums);
+	for (int j = 0; j < K; j++)
+	{
+		double		weight;
+		int			m = 0;
+
+		for (int i = n - 1; i >= 0; i--)
+			if (i % K == j)
+				pick[m++] = i;
+		km_sums_add_rows(sums, j, x, pick, m);
+		km_sums_get(sums, j, zero, &weight);
+		good = good && weight == m;
+		for (int i = 0; i < m; i++)
+			km_sums_add(sums, j, x + (size_t) pick[i] * d, 1, -1);
+		km_sums_get(sums, j, zero, &weight);
+		good = good && weight == 0;
+		for (int t = 0; t < d; t++)
+			good = good && zero[t] == 0;
+	}
+	km_sums_free(sums);
+	km_grid_free(team, grid);
+	free(zero);
+	free(pick);
+	free(x);
+	return good;
+}
+
+static void
+test_sums_rows(void)
+{
+	static const int spreads[] = {0, 1, 20, 60, 120, 400, 900};
+	static const int sizes[] = {1, 5, 12, 600, 3 * KM_SUMS_ROWS};
+	bool		good = true;
+
+	for (size_t s = 0; s < sizeof(spreads) / sizeof(spreads[0]); s++)
+		for (size_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++)
+			for (int d = 1; d <= 9; d++)
+				good = good && rows_together(d, sizes[n], spreads[s], 100 * s + d);
+	ok(good, "sums: rows added together, taken away one by one");
+}
+
 void
 test_sums(void)
 {
@@ -443,5 +508,6 @@ test_sums(void)
 	test_order();
 	test_sums_order();
 	test_sums_copies();
+	test_sums_rows();
 	test_sums_team();
 }
