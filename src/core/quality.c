@@ -399,7 +399,7 @@ spread_share(KmTeam *team, QualitySum *distance, QualitySum *inertia, KmSpread *
 }
 
 double
-km_davies_bouldin(const KmSpread *spread)
+km_davies_bouldin(KmTeam *team, const KmSpread *spread)
 {
 	int			k = spread->k;
 	int			d = spread->d;
@@ -411,6 +411,7 @@ km_davies_bouldin(const KmSpread *spread)
 	{
 		double		worst = 0;
 
+		km_team_check(team);
 		if (!(spread->weight[j] > 0))
 			continue;
 		for (int i = 0; i < k; i++)

@@ -58,7 +58,7 @@ extern KmSpread *km_spread(KmTeam *team, KmRows *rows, const KmSpace *space,
 						   const KmGrid *grid, int k);
 extern void km_spread_free(KmTeam *team, KmSpread *spread);
 
-extern double km_davies_bouldin(const KmSpread *spread);
+extern double km_davies_bouldin(KmTeam *team, const KmSpread *spread);
 extern double km_calinski_harabasz(const KmSpread *spread);
 
 /* the inertia of one cluster of all rows; unit: whose centroid has length 1 */

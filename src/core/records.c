@@ -17,7 +17,7 @@
 #include "core/sort.h"
 
 #define RECORDS_FIRST	64
-#define RECORDS_CHECK	1024
+#define RECORDS_CHECK	1024	/* hashes between two calls of check */
 
 static void records_merge(KmRecords *records, size_t max);
 static void records_order(const KmRecords *records, double **order);
@@ -103,6 +103,7 @@ records_merge(KmRecords *records, size_t max)
 {
 	KmTeam	   *team = records->team;
 	size_t		bytes = records->size * sizeof(double);
+	size_t		check = km_check_every(bytes);
 	double	  **order = km_team_alloc(team, records->n, sizeof(double *));
 	double	   *data = km_team_alloc(team, max, bytes);
 	double	   *last = NULL;
@@ -111,7 +112,7 @@ records_merge(KmRecords *records, size_t max)
 	records_order(records, order);
 	for (size_t i = 0; i < records->n; i++)
 	{
-		if (i % RECORDS_CHECK == 0)
+		if (i % check == 0)
 			km_team_check(team);
 		if (last != NULL && records_compare(last, order[i], &records->d) == 0)
 		{

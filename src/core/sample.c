@@ -246,6 +246,7 @@ sampler_condense(KmSampler *sampler, double *entries, size_t n)
 {
 	KmTeam	   *team = sampler->team;
 	size_t		bytes = sampler->size * sizeof(double);
+	size_t		check = km_check_every(bytes);
 	double	  **order = km_team_alloc(team, n, sizeof(double *));
 	double	   *sorted = km_team_alloc(team, n < sampler->most ? n : sampler->most, bytes);
 	size_t		kept = 0;
@@ -257,6 +258,8 @@ sampler_condense(KmSampler *sampler, double *entries, size_t n)
 	{
 		double	   *last = kept > 0 ? sorted + (kept - 1) * sampler->size : NULL;
 
+		if (i % check == 0)
+			km_team_check(team);
 		if (last != NULL && sample_compare(last, order[i], sampler) == 0)
 			last[ENTRY_COPIES] = km_bits_double(km_bits_of(last[ENTRY_COPIES]) +
 												km_bits_of(order[i][ENTRY_COPIES]));
@@ -265,7 +268,12 @@ sampler_condense(KmSampler *sampler, double *entries, size_t n)
 		else
 			break;
 	}
-	memcpy(entries, sorted, kept * bytes);
+	for (size_t i = 0; i < kept; i++)
+	{
+		if (i % check == 0)
+			km_team_check(team);
+		memcpy(entries + i * sampler->size, sorted + i * sampler->size, bytes);
+	}
 	km_team_release(team, sorted);
 	km_team_release(team, order);
 	return kept;
@@ -289,6 +297,7 @@ sample_unpack(const KmSampler *sampler)
 	KmTeam	   *team = sampler->team;
 	KmSample   *sample = km_team_alloc(team, 1, sizeof(KmSample));
 	int			d = sampler->d;
+	size_t		check = km_check_every(d * sizeof(double));
 
 	sample->d = d;
 	sample->n = (int64_t) sampler->n;
@@ -301,6 +310,8 @@ sample_unpack(const KmSampler *sampler)
 		const double *entry = sampler->entries + i * sampler->size;
 		const double *x = entry + ENTRY_CONTENT;
 
+		if (i % check == 0)
+			km_team_check(team);
 		memcpy(sample->values + i * d, x, d * sizeof(double));
 		sample->copies[i] = (int64_t) km_bits_of(entry[ENTRY_COPIES]);
 		sample->weight[i] = (double) sample->copies[i] * (sampler->weighted ? x[d] : 1);

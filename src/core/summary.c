@@ -134,6 +134,7 @@ summary_create(KmTeam *team, int k, int d)
 {
 	KmSummary  *summary = km_team_alloc(team, 1, sizeof(KmSummary));
 	size_t		cells = (size_t) k * d;
+	size_t		check = km_check_every(d * sizeof(double));
 
 	summary->k = k;
 	summary->d = d;
@@ -148,10 +149,15 @@ summary_create(KmTeam *team, int k, int d)
 	summary->max = km_team_alloc(team, cells, sizeof(double));
 	for (int j = 0; j < k; j++)
 		summary->size[j] = 0;
-	for (size_t cell = 0; cell < cells; cell++)
+	for (int j = 0; j < k; j++)
 	{
-		summary->min[cell] = INFINITY;
-		summary->max[cell] = -INFINITY;
+		if (j % check == 0)
+			km_team_check(team);
+		for (size_t cell = (size_t) j * d; cell < (size_t) (j + 1) * d; cell++)
+		{
+			summary->min[cell] = INFINITY;
+			summary->max[cell] = -INFINITY;
+		}
 	}
 	return summary;
 }

@@ -444,16 +444,18 @@ km_sums_create(KmTeam *team, const KmGrid *grid, int k)
 void
 km_sums_clear(KmSums *sums)
 {
+	size_t		bytes = (size_t) sums->ndigits * sums->padded * sizeof(int64_t);
+	size_t		check = km_check_every(bytes);
+
 	for (int j = 0; j < sums->k; j++)
 	{
-		memset(sums_digits(sums, j), 0,
-			   (size_t) sums->ndigits * sums->padded * sizeof(int64_t));
+		memset(sums_digits(sums, j), 0, bytes);
 		sums->pending[j] = 0;
 		sums->whole[2 * j] = 0;
 		sums->whole[2 * j + 1] = 0;
 		if (sums->fraction != NULL)
 			km_exact_init(&sums->fraction[j]);
-		if (j % 64 == 0)
+		if (j % check == 0)
 			km_team_check(sums->team);
 	}
 }

@@ -216,7 +216,8 @@ km_choose_fit(KmChooser *chooser, const KmGrid *grid, const KmFit *fit)
 	choice->smallest = fit->summary->size[0];
 	for (int j = 1; j < fit->k; j++)
 		choice->smallest = Min(choice->smallest, fit->summary->size[j]);
-	choice->criteria[KM_CRITERION_DAVIES_BOULDIN] = km_davies_bouldin(spread);
+	choice->criteria[KM_CRITERION_DAVIES_BOULDIN] =
+		km_davies_bouldin(chooser->team, spread);
 	choice->criteria[KM_CRITERION_CALINSKI_HARABASZ] = km_calinski_harabasz(spread);
 	km_spread_free(chooser->team, spread);
 

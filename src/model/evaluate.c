@@ -125,7 +125,7 @@ km_evaluate_spread(KmEvaluator *evaluator)
 								   grid, model->k);
 
 	result->total_ss = km_spread_total(spread, model->metric == KM_METRIC_COSINE);
-	result->davies_bouldin = km_davies_bouldin(spread);
+	result->davies_bouldin = km_davies_bouldin(evaluator->team, spread);
 	result->calinski_harabasz = km_calinski_harabasz(spread);
 	km_spread_free(evaluator->team, spread);
 	km_grid_free(evaluator->team, grid);
