@@ -13,6 +13,8 @@
  *		                            |r|r|r|						rows of part 1
  *		                              ^ the point
  *
+ * Where there are few rows, a bucket is one content, and nothing remains to do.
+ *
  * All of it is done with everybody's masses, so that all participants draw the
  * same contents.
  *
@@ -23,7 +25,6 @@
 #include <string.h>
 
 #include "core/hash.h"
-#include "core/records.h"
 
 #define DRAW_PART_ROWS	8		/* aim */
 #define DRAW_MAX_PARTS_LOG2 8
@@ -49,6 +50,7 @@ typedef struct Draw
 } Draw;
 
 static bool draw_buckets(Draw *draw, int run, uint64_t counter, bool spread);
+static void draw_contents(Draw *draw, double *contents);
 static void draw_slots(Draw *draw);
 static void draw_parts(Draw *draw);
 static void draw_collect(Draw *draw);
@@ -75,24 +77,36 @@ km_line_draw(KmLine *line, int run, uint64_t counter, int n, bool spread,
 	draw.line = line;
 	draw.n = n;
 	draw.point = km_team_alloc(team, n, sizeof(DrawPoint));
-	draw.parts_log2 = 0;
-	while (draw.parts_log2 < DRAW_MAX_PARTS_LOG2 &&
-		   line->n >> line->buckets_log2 >> draw.parts_log2 > DRAW_PART_ROWS)
-		draw.parts_log2++;
 	found = draw_buckets(&draw, run, counter, spread);
-	if (found)
-	{
-		draw_slots(&draw);
-		draw_parts(&draw);
-		draw_collect(&draw);
+	if (found && line->few)
 		for (int i = 0; i < n; i++)
-			draw_pick(&draw, &draw.point[i], contents + (size_t) i * line->d);
-		km_records_free(&draw.records);
-		km_team_release(team, draw.wanted);
-		km_team_release(team, draw.slot);
-	}
+			memcpy(contents + (size_t) i * line->d,
+				   km_record(&line->contents, draw.point[i].bucket) + KM_RECORD_VALUES,
+				   line->d * sizeof(double));
+	else if (found)
+		draw_contents(&draw, contents);
 	km_team_release(team, draw.point);
 	return found;
+}
+
+/* the contents at points whose buckets hold many */
+static void
+draw_contents(Draw *draw, double *contents)
+{
+	const KmLine *line = draw->line;
+
+	draw->parts_log2 = 0;
+	while (draw->parts_log2 < DRAW_MAX_PARTS_LOG2 &&
+		   line->n >> line->buckets_log2 >> draw->parts_log2 > DRAW_PART_ROWS)
+		draw->parts_log2++;
+	draw_slots(draw);
+	draw_parts(draw);
+	draw_collect(draw);
+	for (int i = 0; i < draw->n; i++)
+		draw_pick(draw, &draw->point[i], contents + (size_t) i * line->d);
+	km_records_free(&draw->records);
+	km_team_release(line->team, draw->wanted);
+	km_team_release(line->team, draw->slot);
 }
 
 void
@@ -105,8 +119,8 @@ km_line_sample(KmLine *line, int nbuckets, KmChunk *sample)
 	Draw		draw = {.line = line,.nslots = 1,.wanted = &wanted};
 	size_t		n;
 
-	draw.slot = km_team_alloc(team, (size_t) 1 << line->buckets_log2, sizeof(int));
-	for (int b = 0; b < 1 << line->buckets_log2; b++)
+	draw.slot = km_team_alloc(team, line->nbuckets, sizeof(int));
+	for (int b = 0; b < line->nbuckets; b++)
 		draw.slot[b] = b < nbuckets ? 0 : -1;
 	draw_collect(&draw);
 	n = draw.records.n;
@@ -132,7 +146,7 @@ static bool
 draw_buckets(Draw *draw, int run, uint64_t counter, bool spread)
 {
 	KmLine	   *line = draw->line;
-	size_t		nbuckets = (size_t) 1 << line->buckets_log2;
+	size_t		nbuckets = (size_t) line->nbuckets;
 	KmWide	   *mass = km_team_alloc(line->team, nbuckets, sizeof(KmWide));
 	KmWide		total;
 
@@ -199,7 +213,7 @@ static void
 draw_slots(Draw *draw)
 {
 	KmTeam	   *team = draw->line->team;
-	size_t		nbuckets = (size_t) 1 << draw->line->buckets_log2;
+	size_t		nbuckets = (size_t) draw->line->nbuckets;
 
 	draw->slot = km_team_alloc(team, nbuckets, sizeof(int));
 	draw->nslots = 0;

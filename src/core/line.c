@@ -3,7 +3,8 @@
  *		All rows on one line: their distances and masses.
  *
  * Rows are put into buckets, stretches of the line, by the leading bits of
- * their hash.  A bucket's mass is kept up to date by taking away what a row
+ * their hash; where there are few rows, all contents are sorted, and each is a
+ * bucket.  A bucket's mass is kept up to date by taking away what a row
  * had and adding what it has, which is exact; so only rows that came nearer
  * are touched.  Where on the line a point lies is found in draw.c.
  *
@@ -11,7 +12,7 @@
  * which is known after a pass over them.  Once it has fallen by
  * LINE_LOST_BITS bits, all masses are computed anew, in a finer unit.
  *
- * Memory: 16 bytes per bucket.
+ * Memory: 32 bytes per bucket, and the contents of few rows.
  */
 #include "core/line.h"
 
@@ -20,13 +21,17 @@
 #include "core/hash.h"
 
 #define LINE_MAX_BUCKETS_LOG2 12
-#define LINE_BUCKET_ROWS 8		/* aim, while there are few rows */
+#define LINE_BUCKET_ROWS 8		/* aim, while there are not many rows */
+#define LINE_FEW_ROWS	1024	/* so many contents are sorted, */
+#define LINE_FEW_VALUES	(1 << 16)	/* if they have no more values */
 #define LINE_LOST_BITS	8
 #define LINE_CHECK_ROWS	1024	/* a power of two */
 #define LINE_CHECK_VALUES (1 << 16)
 #define LINE_POTENTIAL_TILES 128	/* 2^13 masses of 2^48 fit an int64 */
 
 static void line_weigh(KmLine *line);
+static void line_buckets(KmLine *line);
+static void line_contents(KmLine *line);
 static void line_start(KmLine *line);
 static void line_measure(KmLine *line);
 static double line_advance(KmLine *line, KmChunk *chunk, int64_t start, int n,
@@ -49,18 +54,27 @@ km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space, bool even,
 	line->n = rows->n;
 	line->seed = seed;
 	line->even = even;
+	km_team_add(team, &line->n, 1);
+	line->few = line->n <= LINE_FEW_ROWS && line->n * line->d <= LINE_FEW_VALUES;
+	if (line->few)
+		line_contents(line);
+	else
+		line_buckets(line);
+	line->mass = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
+	line->start = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
+	line_weigh(line);
+	line_start(line);
+	km_line_restart(line);
+	return line;
+}
+
+void
+km_line_restart(KmLine *line)
+{
+	memcpy(line->mass, line->start, line->nbuckets * sizeof(KmWide));
 	line->fresh = true;
 	line->top = 0;
 	line->factor = 1;
-	km_team_add(team, &line->n, 1);
-	line->buckets_log2 = 0;
-	while (line->buckets_log2 < LINE_MAX_BUCKETS_LOG2 &&
-		   line->n >> line->buckets_log2 > LINE_BUCKET_ROWS)
-		line->buckets_log2++;
-	line->mass = km_team_alloc(team, (size_t) 1 << line->buckets_log2, sizeof(KmWide));
-	line_weigh(line);
-	line_start(line);
-	return line;
 }
 
 void
@@ -68,7 +82,10 @@ km_line_free(KmLine *line)
 {
 	KmTeam	   *team = line->team;
 
+	km_team_release(team, line->start);
 	km_team_release(team, line->mass);
+	if (line->few)
+		km_records_free(&line->contents);
 	km_kernel_free(line->kernel);
 	km_team_release(team, line);
 }
@@ -78,7 +95,7 @@ km_line_weight(const KmLine *line)
 {
 	KmWide		total = 0;
 
-	for (int b = 0; b < 1 << line->buckets_log2; b++)
+	for (int b = 0; b < line->nbuckets; b++)
 		total += line->mass[b];
 	km_wide_reduce(line->team, &total, 1);
 	return (double) total * km_bits_pow2(-KM_LINE_BITS) / line->weight_factor;
@@ -115,14 +132,48 @@ line_weigh(KmLine *line)
 	}
 }
 
-/* buckets, and masses as if everything were at distance 1 */
+/* as many buckets as make sense for so many rows */
+static void
+line_buckets(KmLine *line)
+{
+	line->buckets_log2 = 0;
+	while (line->buckets_log2 < LINE_MAX_BUCKETS_LOG2 &&
+		   line->n >> line->buckets_log2 > LINE_BUCKET_ROWS)
+		line->buckets_log2++;
+	line->nbuckets = 1 << line->buckets_log2;
+}
+
+/* everybody's contents, each of which is a bucket */
+static void
+line_contents(KmLine *line)
+{
+	int			d = line->d;
+
+	km_records_init(&line->contents, line->team, d);
+	for (int c = 0; c < line->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(line->rows, c);
+
+		for (int64_t i = 0; i < chunk->nrows; i++)
+		{
+			const double *values = chunk->values + i * d;
+
+			km_records_add(&line->contents, km_hash_row(values, d, line->seed), 0, values);
+		}
+	}
+	km_records_share(&line->contents);
+	line->nbuckets = (int) line->contents.n;
+}
+
+/* buckets of rows, and masses as if everything were at distance 1 */
 static void
 line_start(KmLine *line)
 {
 	int			d = line->d;
 	int64_t		check = LINE_CHECK_VALUES / d + 1;
 
-	memset(line->mass, 0, sizeof(KmWide) << line->buckets_log2);
+	line->fresh = true;
+	memset(line->start, 0, line->nbuckets * sizeof(KmWide));
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);
@@ -130,11 +181,14 @@ line_start(KmLine *line)
 
 		for (int64_t i = 0; i < chunk->nrows; i++)
 		{
-			int			bucket = km_line_bucket(line, km_hash_row(chunk->values + i * d,
-																  d, line->seed));
+			const double *values = chunk->values + i * d;
+			uint64_t	hash = km_hash_row(values, d, line->seed);
+			int			bucket = line->few ?
+				(int) km_records_find(&line->contents, hash, values) :
+				km_line_bucket(line, hash);
 
 			chunk->bucket[i] = (uint16_t) bucket;
-			line->mass[bucket] += km_line_mass(line, km_chunk_weights(chunk, i), units);
+			line->start[bucket] += km_line_mass(line, km_chunk_weights(chunk, i), units);
 			if (i % check == 0)
 				km_team_check(line->team);
 		}
@@ -232,7 +286,7 @@ line_advance(KmLine *line, KmChunk *chunk, int64_t start, int n,
 static void
 line_measure(KmLine *line)
 {
-	memset(line->mass, 0, sizeof(KmWide) << line->buckets_log2);
+	memset(line->mass, 0, line->nbuckets * sizeof(KmWide));
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);

@@ -12,14 +12,17 @@
  * The legal order of calls: km_line_create(), then any number of
  * km_line_draw(), km_line_potentials() and km_line_nearer(), which brings the
  * distances up to date with new centroids.  Until the first km_line_nearer()
- * every row counts as at distance 1.  The line uses the chunks' dist2 and
- * bucket.
+ * every row counts as at distance 1, and after km_line_restart() again: what
+ * does not depend on centroids (hashes, buckets) serves one run after the
+ * other.  The line uses the chunks' dist2 and bucket; bucket must stay as it is
+ * while there is a line.
  */
 #ifndef KM_LINE_H
 #define KM_LINE_H
 
 #include "core/bits.h"
 #include "core/kernel.h"
+#include "core/records.h"
 #include "core/rows.h"
 #include "core/space.h"
 #include "core/sums.h"
@@ -49,14 +52,21 @@ typedef struct KmLine
 	int			top;			/* D^2 is at most 2^top */
 	double		factor;			/* brings D^2 to 2^KM_LINE_BITS at most */
 	double		weight_factor;	/* brings weights to KM_LINE_MAX_WEIGHT at most */
-	int			buckets_log2;
+	int			buckets_log2;	/* unless there are few rows */
+	int			nbuckets;
+	bool		few;			/* each bucket is one of these: */
+	KmRecords	contents;		/* all, in order */
 	KmWide	   *mass;			/* per bucket, of this participant's rows */
+	KmWide	   *start;			/* the same at distance 1 */
 } KmLine;
 
 /* max_centroids: the most that one call will bring */
 extern KmLine *km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space,
 							  bool even, uint64_t seed, int max_centroids);
 extern void km_line_free(KmLine *line);
+
+/* forget all centroids */
+extern void km_line_restart(KmLine *line);
 
 /* the weight of all rows of all participants, before there are distances */
 extern double km_line_weight(const KmLine *line);

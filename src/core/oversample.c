@@ -45,9 +45,6 @@ static void oversample_rounds(Oversample *o);
 static bool oversample_draw(Oversample *o, int round, int wanted);
 static void oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells);
 static int	oversample_recluster(Oversample *o, KmChunk *cells, double *centroids);
-static double oversample_try(KmTeam *team, KmRows *rows, const KmSpace *space,
-							 const KmGrid *grid, int *k, uint64_t seed, int run,
-							 double *centroids);
 
 int
 km_oversample_size(int k)
@@ -181,6 +178,8 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 	KmSpace		space = {o->d, NULL, NULL, o->line->space->unit};
 	KmStats    *stats;
 	KmGrid	   *grid;
+	KmSeeder   *seeder;
+	KmLloydParams params = {.max_iter = OVERSAMPLE_MAX_ITER};
 	double	   *tried = km_team_alloc(o->team, (size_t) o->k * o->d, sizeof(double));
 	double		runs = OVERSAMPLE_WORK /
 		((double) (cells->nrows + 1) * o->k * o->d);
@@ -189,12 +188,17 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 
 	stats = km_stats(&solo, &rows, &space);
 	grid = km_grid_create(&solo, o->d, stats->largest, stats->smallest);
+	seeder = km_seeder_create(&solo, &rows, &space, grid, KM_SEED_PLUSPLUS, o->k,
+							  o->line->seed);
 	runs = runs < 1 ? 1 : runs > OVERSAMPLE_RUNS ? OVERSAMPLE_RUNS : runs;
 	for (int r = 0; r < (int) runs; r++)
 	{
-		int			k = o->k;
-		double		inertia = oversample_try(&solo, &rows, &space, grid, &k, o->line->seed,
-											 o->run * OVERSAMPLE_RUNS + r, tried);
+		int			k;
+		double		inertia;
+
+		params.run = o->run * OVERSAMPLE_RUNS + r;
+		k = km_seed(seeder, params.run, tried);
+		inertia = km_lloyd(&solo, &rows, &space, grid, &params, tried, k).inertia;
 
 		if (r == 0 || inertia < least)
 		{
@@ -203,21 +207,10 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 			memcpy(centroids, tried, (size_t) k * o->d * sizeof(double));
 		}
 	}
+	km_seeder_free(seeder);
 	km_grid_free(&solo, grid);
 	km_stats_free(&solo, stats);
 	km_contents_free(&solo, cells);
 	km_team_release(o->team, tried);
 	return chosen;
-}
-
-/* greedy k-means++, then Lloyd; returns the inertia */
-static double
-oversample_try(KmTeam *team, KmRows *rows, const KmSpace *space,
-			   const KmGrid *grid, int *k, uint64_t seed, int run,
-			   double *centroids)
-{
-	KmLloydParams params = {.run = run,.max_iter = OVERSAMPLE_MAX_ITER};
-
-	*k = km_seed(team, rows, space, grid, KM_SEED_PLUSPLUS, *k, seed, run, centroids);
-	return km_lloyd(team, rows, space, grid, &params, centroids, *k).inertia;
 }

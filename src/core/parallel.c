@@ -35,18 +35,13 @@ static double parallel_distance(KmLine *line, const double *centroids, int k,
 								double weight);
 
 int
-km_seed_parallel(KmTeam *team, KmRows *rows, const KmSpace *space,
-				 const KmGrid *grid, int k, uint64_t seed, int run,
-				 double *centroids)
+km_seed_parallel(KmLine *line, const KmGrid *grid, int k, int run, double *centroids)
 {
-	KmLine	   *line = km_line_create(team, rows, space, false, seed, km_oversample_size(k));
 	int			nbuckets = parallel_buckets(line, k);
-	int			chosen = k;
 
-	if (nbuckets == 0 || !parallel_sample(line, nbuckets, k, run, centroids))
-		chosen = km_oversample(line, grid, k, run, centroids);
-	km_line_free(line);
-	return chosen;
+	if (nbuckets > 0 && parallel_sample(line, nbuckets, k, run, centroids))
+		return k;
+	return km_oversample(line, grid, k, run, centroids);
 }
 
 /* how many buckets make a sample; 0 if there are too few rows for one */

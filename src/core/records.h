@@ -35,6 +35,10 @@ extern void km_records_add(KmRecords *records, uint64_t hash, KmWide mass,
 extern void km_records_share(KmRecords *records);
 extern void km_records_free(KmRecords *records);
 
+/* the place of a content among sorted records, of which it is one */
+extern size_t km_records_find(const KmRecords *records, uint64_t hash,
+							  const double *values);
+
 static inline const double *
 km_record(const KmRecords *records, size_t i)
 {

@@ -15,38 +15,84 @@
 #include <string.h>
 
 #include "core/line.h"
+#include "core/oversample.h"
 
 #define SEED_MAX_CANDIDATES 16
 #define SEED_ROUND_COUNTERS ((uint64_t) 1 << 32)	/* random numbers of a round */
 
-static int	seed_plusplus(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
-						  uint64_t seed, int run, double *centroids);
+struct KmSeeder
+{
+	KmTeam	   *team;
+	const KmGrid *grid;
+	KmSeedMethod method;
+	int			k;
+	KmLine	   *line;
+};
+
+static int	seed_most(KmSeedMethod method, int k);
+static int	seed_plusplus(KmLine *line, int k, int run, double *centroids);
 static int	seed_candidates(int k);
-static int	seed_random(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
-						uint64_t seed, int run, double *centroids);
+static int	seed_random(KmLine *line, int k, int run, double *centroids);
+
+KmSeeder *
+km_seeder_create(KmTeam *team, KmRows *rows, const KmSpace *space,
+				 const KmGrid *grid, KmSeedMethod method, int k, uint64_t seed)
+{
+	KmSeeder   *seeder = km_team_alloc(team, 1, sizeof(KmSeeder));
+
+	seeder->team = team;
+	seeder->grid = grid;
+	seeder->method = method;
+	seeder->k = k;
+	seeder->line = km_line_create(team, rows, space, method == KM_SEED_RANDOM, seed,
+								  seed_most(method, k));
+	return seeder;
+}
+
+void
+km_seeder_free(KmSeeder *seeder)
+{
+	km_line_free(seeder->line);
+	km_team_release(seeder->team, seeder);
+}
 
 int
-km_seed(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
-		KmSeedMethod method, int k, uint64_t seed, int run, double *centroids)
+km_seed(KmSeeder *seeder, int run, double *centroids)
+{
+	KmLine	   *line = seeder->line;
+
+	km_line_restart(line);
+	switch (seeder->method)
+	{
+		case KM_SEED_PARALLEL:
+			return km_seed_parallel(line, seeder->grid, seeder->k, run, centroids);
+		case KM_SEED_RANDOM:
+			return seed_random(line, seeder->k, run, centroids);
+		default:
+			return seed_plusplus(line, seeder->k, run, centroids);
+	}
+}
+
+/* centroids that the line will be asked about at a time */
+static int
+seed_most(KmSeedMethod method, int k)
 {
 	switch (method)
 	{
 		case KM_SEED_PARALLEL:
-			return km_seed_parallel(team, rows, space, grid, k, seed, run, centroids);
+			return km_oversample_size(k);
 		case KM_SEED_RANDOM:
-			return seed_random(team, rows, space, k, seed, run, centroids);
+			return k;
 		default:
-			return seed_plusplus(team, rows, space, k, seed, run, centroids);
+			return SEED_MAX_CANDIDATES;
 	}
 }
 
 static int
-seed_plusplus(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
-			  uint64_t seed, int run, double *centroids)
+seed_plusplus(KmLine *line, int k, int run, double *centroids)
 {
-	size_t		d = (size_t) rows->d;
-	KmLine	   *line = km_line_create(team, rows, space, false, seed, SEED_MAX_CANDIDATES);
-	double	   *candidate = km_team_alloc(team, SEED_MAX_CANDIDATES * d, sizeof(double));
+	size_t		d = (size_t) line->d;
+	double	   *candidate = km_team_alloc(line->team, SEED_MAX_CANDIDATES * d, sizeof(double));
 	int			chosen;
 
 	for (chosen = 0; chosen < k; chosen++)
@@ -59,7 +105,7 @@ seed_plusplus(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
 						  candidate))
 			break;
 		for (int c = 0; c < n; c++)
-			km_space_row(space, candidate + c * d, candidate + c * d);
+			km_space_row(line->space, candidate + c * d, candidate + c * d);
 		if (n > 1)
 			km_line_potentials(line, candidate, n, potential);
 		for (int c = 1; c < n; c++)
@@ -71,8 +117,7 @@ seed_plusplus(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
 		if (chosen < k - 1)
 			km_line_nearer(line, centroids + chosen * d, 1);
 	}
-	km_team_release(team, candidate);
-	km_line_free(line);
+	km_team_release(line->team, candidate);
 	return chosen;
 }
 
@@ -90,12 +135,10 @@ seed_candidates(int k)
 }
 
 static int
-seed_random(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
-			uint64_t seed, int run, double *centroids)
+seed_random(KmLine *line, int k, int run, double *centroids)
 {
-	size_t		d = (size_t) rows->d;
-	KmLine	   *line = km_line_create(team, rows, space, true, seed, k);
-	double	   *drawn = km_team_alloc(team, k * d, sizeof(double));
+	size_t		d = (size_t) line->d;
+	double	   *drawn = km_team_alloc(line->team, k * d, sizeof(double));
 	int			chosen = 0;
 
 	for (uint64_t round = 0; chosen < k; round++)
@@ -108,16 +151,15 @@ seed_random(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
 		{
 			double	   *z = drawn + i * d;
 
-			km_space_row(space, z, z);
-			if (!km_seed_taken(space, centroids, chosen, z))
+			km_space_row(line->space, z, z);
+			if (!km_seed_taken(line->space, centroids, chosen, z))
 				memcpy(centroids + chosen++ * d, z, d * sizeof(double));
-			km_team_check(team);
+			km_team_check(line->team);
 		}
 		if (chosen < k)
 			km_line_nearer(line, centroids + before * d, chosen - before);
 	}
-	km_team_release(team, drawn);
-	km_line_free(line);
+	km_team_release(line->team, drawn);
 	return chosen;
 }
 

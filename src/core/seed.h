@@ -8,6 +8,7 @@
 #ifndef KM_SEED_H
 #define KM_SEED_H
 
+#include "core/line.h"
 #include "core/rows.h"
 #include "core/space.h"
 #include "core/sums.h"
@@ -21,18 +22,25 @@ typedef enum KmSeedMethod
 } KmSeedMethod;
 
 /*
- * Choose up to k centroids (in the space) into centroids (k x d).  Returns how
- * many: less than k only if there are fewer rows at distinct places.  Uses
- * the chunks' dist2 and bucket.  The grid is one for sums of the rows
- * in the space.
+ * A seeder holds what is the same for all runs.  Uses the chunks' dist2 and
+ * bucket; bucket must stay as it is while there is a seeder.  The grid is one
+ * for sums of the rows in the space.
  */
-extern int	km_seed(KmTeam *team, KmRows *rows, const KmSpace *space,
-					const KmGrid *grid, KmSeedMethod method, int k,
-					uint64_t seed, int run, double *centroids);
+typedef struct KmSeeder KmSeeder;
 
-/* k-means|| alone; km_seed() calls it */
-extern int	km_seed_parallel(KmTeam *team, KmRows *rows, const KmSpace *space,
-							 const KmGrid *grid, int k, uint64_t seed, int run,
+extern KmSeeder *km_seeder_create(KmTeam *team, KmRows *rows, const KmSpace *space,
+								  const KmGrid *grid, KmSeedMethod method, int k,
+								  uint64_t seed);
+extern void km_seeder_free(KmSeeder *seeder);
+
+/*
+ * Choose up to k centroids (in the space) into centroids (k x d).  Returns how
+ * many: less than k only if there are fewer rows at distinct places.
+ */
+extern int	km_seed(KmSeeder *seeder, int run, double *centroids);
+
+/* k-means|| alone, from a line of km_oversample_size(k); km_seed() calls it */
+extern int	km_seed_parallel(KmLine *line, const KmGrid *grid, int k, int run,
 							 double *centroids);
 
 /* is one of n centroids where z is? */

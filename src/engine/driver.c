@@ -48,6 +48,7 @@ typedef struct KmDriver
 	const KmSpace *space;
 	int			d;
 	KmGrid	   *grid;
+	KmSeeder   *seeder;			/* NULL: centroids are given */
 	double		threshold;		/* tol, as a sum of squared shifts */
 	double	   *mean;			/* d: of the rows in the space */
 	double		spread;			/* their squared distances to it */
@@ -200,8 +201,7 @@ km_driver_given_centroids(KmDriver *driver, double *centroids)
 
 /* One run; it replaces the best one if it is better. */
 static void
-km_driver_run(KmDriver *driver, KmInit init, int run, KmBestRun *best,
-			  double *centroids)
+km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 {
 	const KmFitParams *params = driver->params;
 	KmLloydParams lloyd = {
@@ -217,11 +217,10 @@ km_driver_run(KmDriver *driver, KmInit init, int run, KmBestRun *best,
 	int			k = params->k;
 
 	km_progress_run(km_team_progress(driver->team), run);
-	if (init == KM_INIT_CENTROIDS)
+	if (driver->seeder == NULL)
 		km_driver_given_centroids(driver, centroids);
 	else
-		k = km_seed(driver->team, driver->rows, driver->space, driver->grid,
-					km_driver_method(init), k, params->seed, run, centroids);
+		k = km_seed(driver->seeder, run, centroids);
 
 	km_progress_phase(km_team_progress(driver->team), KM_PHASE_ITERATING);
 	result = km_lloyd(driver->team, driver->rows, driver->space, driver->grid,
@@ -411,11 +410,17 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 
 	km_driver_measure(&driver);
 	init = km_driver_init(params, km_points_count(points), driver.d, &n_init);
+	if (init != KM_INIT_CENTROIDS)
+		driver.seeder = km_seeder_create(driver.team, driver.rows, driver.space,
+										 driver.grid, km_driver_method(init), params->k,
+										 params->seed);
 	for (int run = 1; run <= n_init; run++)
 	{
 		INSTR_TIME_SET_CURRENT(driver.last_report);
-		km_driver_run(&driver, init, run, &best, centroids);
+		km_driver_run(&driver, run, &best, centroids);
 	}
+	if (driver.seeder != NULL)
+		km_seeder_free(driver.seeder);
 	km_driver_conclude(&driver, &best);
 
 	km_grid_free(driver.team, driver.grid);

@@ -10,9 +10,12 @@
 
 #include "core/hash.h"
 #include "core/kernel.h"
+#include "core/line.h"
 #include "core/seed.h"
+#include "core/sort.h"
 #include "core/stats.h"
 
+static const TestRows *line_rows;	/* for line_order() */
 static const KmSeedMethod methods[] = {KM_SEED_PLUSPLUS, KM_SEED_RANDOM, KM_SEED_PARALLEL};
 
 /* km_seed(), with a grid for the rows */
@@ -22,8 +25,10 @@ seed_in(KmTeam *team, KmRows *rows, const KmSpace *space, KmSeedMethod method, i
 {
 	KmStats    *stats = km_stats(team, rows, space);
 	KmGrid	   *grid = km_grid_create(team, rows->d, stats->largest, stats->smallest);
-	int			chosen = km_seed(team, rows, space, grid, method, k, seed, run, centroids);
+	KmSeeder   *seeder = km_seeder_create(team, rows, space, grid, method, k, seed);
+	int			chosen = km_seed(seeder, run, centroids);
 
+	km_seeder_free(seeder);
 	km_grid_free(team, grid);
 	km_stats_free(team, stats);
 	return chosen;
@@ -432,10 +437,89 @@ test_hash(void)
 	   km_random_bits(1, 2, 3) != km_random_bits(2, 1, 3), "hash: random numbers");
 }
 
+/* of two rows: the order of the line */
+static int
+line_order(const void *a, const void *b)
+{
+	const TestRows *rows = line_rows;
+	int			d = rows->rows.d;
+	const double *x = rows->values + *(const int64_t *) a * d;
+	const double *y = rows->values + *(const int64_t *) b * d;
+	uint64_t	hash_x = km_hash_row(x, d, 5);
+	uint64_t	hash_y = km_hash_row(y, d, 5);
+
+	if (hash_x != hash_y)
+		return hash_x < hash_y ? -1 : 1;
+	return km_sort_compare(x, y, d);
+}
+
+/*
+ * The content in which a random point of the line lies: rows in order, as long
+ * as their weights, which are integers.
+ */
+static const double *
+line_point(const TestRows *rows, const int64_t *order, double total, uint64_t counter)
+{
+	double		at = km_random_double(5, 1, counter) * total;
+	int64_t		i = 0;
+
+	for (;; i++)
+	{
+		double		weight = rows->weight != NULL ? rows->weight[order[i]] : 1;
+
+		if (at < weight)
+			return rows->values + order[i] * rows->rows.d;
+		at -= weight;
+	}
+}
+
+/* draws, and draws after a restart, are those of the definition */
+static void
+test_line(int64_t n, int kind)
+{
+	enum
+	{
+		D = 3, DRAWS = 50
+	};
+	TestRows   *rows = some_rows(n, D, kind, 100);
+	KmSpace		space = {D, NULL, NULL, false};
+	int64_t    *order = malloc(n * sizeof(int64_t));
+	double		drawn[(DRAWS + 1) * D];
+	double		total = 0;
+	KmLine	   *line = km_line_create(solo_team(), &rows->rows, &space, false, 5, 1);
+	bool		good = true;
+
+	for (int64_t i = 0; i < n; i++)
+	{
+		order[i] = i;
+		total += rows->weight != NULL ? rows->weight[i] : 1;
+	}
+	line_rows = rows;
+	qsort(order, n, sizeof(int64_t), line_order);
+	for (int start = 0; start < 2; start++)
+	{
+		good &= km_line_draw(line, 1, 0, DRAWS, false, drawn);
+		for (int i = 0; i < DRAWS; i++)
+			good &= same_all(drawn + i * D, line_point(rows, order, total, i), D);
+		km_line_nearer(line, drawn, 1);
+		good &= km_line_draw(line, 1, 0, DRAWS, false, drawn + D) &&
+			!same_all(drawn, drawn + D, D);
+		km_line_restart(line);
+	}
+	ok(good, "seed: draws by definition (%d rows, weights %d)", (int) n, kind);
+	km_line_free(line);
+	free(order);
+	rows_free(rows);
+}
+
 void
 test_seed(void)
 {
 	test_hash();
+	test_line(50, 0);
+	test_line(50, 1);
+	test_line(3000, 0);
+	test_line(3000, 1);
 	test_order(50);
 	test_order(3000);
 	test_places();
