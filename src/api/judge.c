@@ -17,6 +17,7 @@
 #include "model/array.h"
 #include "model/evaluate.h"
 #include "model/fitted.h"
+#include "model/fitting.h"
 #include "model/options.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -180,8 +181,8 @@ choose_ready(KmFitJob *fit)
 {
 	KmChooseCall *call = fit->arg;
 
-	km_fit_check_rows(fit, call->job.k_min);
-	km_fit_tell_rows(fit, &call->options);
+	km_fitting_check_rows(fit, call->job.k_min);
+	km_fitting_tell_rows(fit, &call->options);
 }
 
 static void

@@ -95,7 +95,6 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	pq_sendint32(message, params->max_iter);
 	pq_sendfloat8(message, params->tol);
 	pq_sendint64(message, params->seed);
-	pq_sendint32(message, job->init_d);
 	pq_sendint8(message, job->dealt);
 }
 
@@ -135,7 +134,6 @@ km_fitjob_receive(StringInfo message)
 	params->max_iter = pq_getmsgint(message, 4);
 	params->tol = pq_getmsgfloat8(message);
 	params->seed = pq_getmsgint64(message);
-	job->init_d = pq_getmsgint(message, 4);
 	job->dealt = pq_getmsgbyte(message);
 	return job;
 }
@@ -173,6 +171,57 @@ km_fitjob_deal(KmTeam *team, KmFitJob *job)
 	km_deal(job->load.points, team);
 }
 
+/* The leader's values, n of them, NULL for none. */
+static void *
+km_fitjob_share(KmTeam *team, const void *mine, Size n, Size size)
+{
+	size_t		bytes;
+
+	return n > 0 ? km_team_broadcast(team, mine, mul_size(n, size), &bytes) : NULL;
+}
+
+/* Everybody learns how runs start. */
+static void
+km_fitjob_share_start(KmTeam *team, KmFitJob *job)
+{
+	KmFitParams *params = &job->params;
+	int32		start[] = {
+		params->init, params->n_init, params->init_centroids != NULL
+	};
+	int32	   *shared = km_fitjob_share(team, start, lengthof(start), sizeof(int32));
+
+	params->init = shared[0];
+	params->n_init = shared[1];
+	params->init_centroids =
+		km_fitjob_share(team, params->init_centroids,
+						shared[2] ? mul_size(params->k, job->nfeatures) : 0,
+						sizeof(double));
+}
+
+/* Everybody learns what the fit is compared with. */
+static void
+km_fitjob_share_former(KmTeam *team, KmFitJob *job)
+{
+	KmFormer	none = {0};
+	const KmFormer *mine = job->former != NULL ? job->former : &none;
+	KmFormer   *former = km_fitjob_share(team, mine, 1, sizeof(KmFormer));
+	Size		k = former->k;
+	Size		d = former->d;
+	bool		scaled = former->space.shift != NULL;
+
+	if (k == 0)
+		return;
+	former->space.shift = km_fitjob_share(team, mine->space.shift, scaled ? d : 0,
+										  sizeof(double));
+	former->space.scale = km_fitjob_share(team, mine->space.scale, scaled ? d : 0,
+										  sizeof(double));
+	former->centroids = km_fitjob_share(team, mine->centroids, mul_size(k, d),
+										sizeof(double));
+	former->ids = km_fitjob_share(team, mine->ids, k, sizeof(int32));
+	former->source = km_fitjob_share(team, mine->source, d, sizeof(int32));
+	job->former = former;
+}
+
 /* The rows are in. */
 static void
 km_fitjob_prepare(KmTeam *team, KmFitJob *job)
@@ -184,16 +233,9 @@ km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 		.columns = job->source->columns,
 		.ncolumns = job->source->ncolumns
 	};
-	size_t		bytes;
 
 	job->committed = true;
 	km_progress_phase(km_team_progress(team), KM_PHASE_PREPARING);
-	if (job->init_d > 0)
-		job->params.init_centroids =
-			km_team_broadcast(team, job->params.init_centroids,
-							  mul_size(mul_size(job->params.k, job->init_d), sizeof(double)),
-							  &bytes);
-
 	if (job->n_rows > 0)
 	{
 		job->features = km_column_features(job->source->columns, job->source->ncolumns,
@@ -204,6 +246,8 @@ km_fitjob_prepare(KmTeam *team, KmFitJob *job)
 	}
 	if (team->rank == 0)
 		job->ready(job);
+	km_fitjob_share_start(team, job);
+	km_fitjob_share_former(team, job);
 }
 
 void
@@ -230,7 +274,12 @@ km_fitjob_fit(KmTeam *team, void *arg)
 	KmFitJob   *job = arg;
 
 	if (job->n_rows > 0)
+	{
 		job->fit = km_driver_fit(job->load.points, &job->params);
+		if (job->former != NULL)
+			job->moved = km_moved_share(team, km_points_rows(job->load.points),
+										job->former, job->fit->ids);
+	}
 	if (job->load.points != NULL)
 		km_points_close(job->load.points);
 }

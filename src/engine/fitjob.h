@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "core/moved.h"
 #include "engine/driver.h"
 #include "engine/progress.h"
 #include "engine/source.h"
@@ -19,17 +20,22 @@ typedef struct KmFitJob
 	KmOnNull	on_null;
 	KmScale		scale;
 	KmMetric	metric;
-	KmFitParams params;			/* init_d: columns of init_centroids */
-	int			init_d;
+	KmFitParams params;
 	const char *model;			/* whose fit it is, for kmeans_progress, or NULL */
 
 	/*
 	 * Called in the leader when the rows are ready, before the fit: to look at
 	 * the rows, to tell the user about them, to refuse, to change the
-	 * numbering.
+	 * numbering, the start (params.init, n_init, init_centroids) and former.
 	 */
 	void		(*ready) (struct KmFitJob *job);
 	void	   *arg;
+
+	/*
+	 * NULL, or a clustering of the same rows to compare the fit with: moved is
+	 * then the share of rows whose id differs.
+	 */
+	const KmFormer *former;
 
 	/*
 	 * The leader's; it has begun.  Whoever runs the job ends it when he is done
@@ -46,6 +52,7 @@ typedef struct KmFitJob
 	int			nfeatures;
 	int64		n_rows;
 	KmFit	   *fit;
+	double		moved;
 	bool		committed;		/* the rows are in: what fails now, fails for good */
 } KmFitJob;
 

@@ -700,6 +700,7 @@ km_source_open(const KmSourceSpec *spec)
 	}
 	km_settings_pop(nestlevel);
 
+	parse.source->bound = parse.text;
 	if (!isQueryUsingTempRelation(parse.query) &&
 		!km_source_uses_temp_walker((Node *) parse.query, NULL))
 		parse.source->stored = parse.text;

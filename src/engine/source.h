@@ -44,8 +44,8 @@ typedef struct KmSourceSpec
 
 typedef struct KmSource
 {
-	char	   *stored;			/* the text with its names bound; NULL if it uses a
-								 * temporary object */
+	char	   *bound;			/* the text with its names bound */
+	char	   *stored;			/* the same; NULL if it uses a temporary object */
 	KmColumn   *columns;		/* array columns get their length at the load,
 								 * category columns their categories */
 	int			ncolumns;

@@ -292,8 +292,11 @@ km_options_json_columns(KmOptions *options, const JsonbValue *value)
 			km_options_json_text("columns", getIthJsonbValueFromContainer(array, i));
 }
 
-/* A null value leaves the option at its default, but for the seed. */
-static void
+/*
+ * A null value leaves the option at its default, but for the seed.  false if
+ * there is no such option.
+ */
+static bool
 km_options_set_json(KmOptions *options, const char *key, const JsonbValue *value)
 {
 	bool		null = value->type == jbvNull;
@@ -345,24 +348,22 @@ km_options_set_json(KmOptions *options, const char *key, const JsonbValue *value
 			km_options_set_on_null(options, km_options_json_text(key, value));
 	}
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown option \"%s\"", key),
-				 errdetail("Options are columns, init, n_init, max_iter, tol, seed, metric, scale and on_null.")));
+		return false;
+	return true;
 }
 
-void
-km_options_from_jsonb(KmOptions *options, Jsonb *object)
+/*
+ * Call set for every key of an object; false from it is an unknown one, which is
+ * refused if strict.
+ */
+static void
+km_options_each(KmOptions *options, Jsonb *object, bool strict,
+				bool (*set) (KmOptions *options, const char *key, const JsonbValue *value))
 {
-	JsonbIterator *it;
+	JsonbIterator *it = JsonbIteratorInit(&object->root);
 	JsonbValue	value;
 	JsonbIteratorToken token;
 
-	if (!JB_ROOT_IS_OBJECT(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object")));
-	it = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		char	   *key;
@@ -371,8 +372,82 @@ km_options_from_jsonb(KmOptions *options, Jsonb *object)
 			continue;
 		key = pnstrdup(value.val.string.val, value.val.string.len);
 		(void) JsonbIteratorNext(&it, &value, true);
-		km_options_set_json(options, key, &value);
+		if (!set(options, key, &value) && strict)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown option \"%s\"", key),
+					 errdetail("Options are columns, init, n_init, max_iter, tol, seed, metric, scale and on_null.")));
 	}
+}
+
+void
+km_options_from_jsonb(KmOptions *options, Jsonb *object)
+{
+	if (!JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+	km_options_each(options, object, true, km_options_set_json);
+}
+
+/* k x features numbers */
+static void
+km_options_json_centroids(KmOptions *options, const JsonbValue *value)
+{
+	JsonbContainer *rows = value->type == jbvBinary ? value->val.binary.data : NULL;
+
+	if (rows == NULL || !JsonContainerIsArray(rows))
+		km_options_wrong_type("init_centroids", "an array of arrays of numbers");
+	options->init_k = JsonContainerSize(rows);
+	for (int j = 0; j < options->init_k; j++)
+	{
+		JsonbValue *row = getIthJsonbValueFromContainer(rows, j);
+		JsonbContainer *cells = row->type == jbvBinary ? row->val.binary.data : NULL;
+
+		if (cells == NULL || !JsonContainerIsArray(cells) ||
+			(j > 0 && JsonContainerSize(cells) != options->init_d))
+			km_options_wrong_type("init_centroids", "an array of arrays of numbers");
+		if (j == 0)
+		{
+			options->init_d = JsonContainerSize(cells);
+			options->init_centroids = palloc(mul_size(mul_size(options->init_k,
+															   options->init_d),
+													  sizeof(double)));
+		}
+		for (int t = 0; t < options->init_d; t++)
+			options->init_centroids[(Size) j * options->init_d + t] =
+				km_options_json_float("init_centroids",
+									  getIthJsonbValueFromContainer(cells, t));
+	}
+}
+
+/* What only kmeans_fit has, besides those of the aggregate. */
+static bool
+km_options_set_stored(KmOptions *options, const char *key, const JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		return true;
+	if (strcmp(key, "k") == 0)
+		options->k = (int) km_options_json_int(key, value, 1, KM_MAX_CLUSTERS);
+	else if (strcmp(key, "weight") == 0)
+		options->weight = km_options_json_text(key, value);
+	else if (strcmp(key, "id_column") == 0)
+		options->id_column = km_options_json_text(key, value);
+	else if (strcmp(key, "init_centroids") == 0)
+		km_options_json_centroids(options, value);
+	else
+		return km_options_set_json(options, key, value);
+	return true;
+}
+
+void
+km_options_restore(KmOptions *options, const char *json)
+{
+	Jsonb	   *object = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+															CStringGetDatum(json)));
+
+	if (JB_ROOT_IS_OBJECT(object))
+		km_options_each(options, object, false, km_options_set_stored);
 }
 
 static void

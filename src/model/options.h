@@ -59,6 +59,13 @@ extern void km_options_check(KmOptions *options);
 /* Set what a jsonb object holds; unknown keys are 22023. */
 extern void km_options_from_jsonb(KmOptions *options, Jsonb *object);
 
+/*
+ * The options of an earlier fit, from what km_options_to_json() made of them.
+ * What is missing there, as in a model that was made by hand, is left at its
+ * default; what is no option is passed over.
+ */
+extern void km_options_restore(KmOptions *options, const char *json);
+
 /* The options as the text of a JSON object, for kmeans_version and kmeans_model. */
 extern char *km_options_to_json(const KmOptions *options);
 

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -69,41 +71,100 @@ km_renew_check(const KmModel *old, int k)
 				 errhint("Fit under a new name.")));
 }
 
-/* Under cosine a unit centroid has lost its length: the cluster's mean stands for it. */
-double *
-km_renew_carry(const KmModel *old, const int *place, const KmSpace *space)
+/*
+ * An old centroid in original units, with the features of the new fit: a new
+ * category has no share in it.  Under cosine a unit centroid has lost its
+ * length, so the cluster's mean stands for it, unless that has no direction
+ * (as the mean of all rows has none after standard scaling).
+ */
+static void
+km_renew_original(const KmRenewal *renewal, int j, int d, double *x)
 {
-	KmSpace		old_space = km_model_space(old);
-	double	   *x = palloc(mul_size(old->d, sizeof(double)));
-	Size		bytes = mul_size(space->d, sizeof(double));
+	const KmModel *old = renewal->old;
+	KmSpace		space = km_model_space(old);
+	double	   *old_x = palloc(mul_size(old->d, sizeof(double)));
+	const double *mean = old->mean + (Size) j * old->d;
+
+	if (old->metric != KM_METRIC_COSINE || !(old->weights[j] > 0) ||
+		!km_space_row(&space, mean, old_x))
+		km_space_back(&space, old->centroids + (Size) j * old->d, old_x);
+	else
+		memcpy(old_x, mean, old->d * sizeof(double));
+
+	memset(x, 0, d * sizeof(double));
+	for (int t = 0; t < old->d; t++)
+		x[renewal->place[t]] = old_x[t];
+	pfree(old_x);
+}
+
+/*
+ * All of them, k x d: in the new space, or, if scaled is NULL, in original
+ * units.  *scaled is false if one has no place in the space, and is left at 0.
+ */
+static double *
+km_renew_carry(const KmRenewal *renewal, const KmSpace *space, bool *scaled)
+{
+	int			k = renewal->old->k;
+	int			d = space->d;
 	double	   *carried = MemoryContextAllocHuge(CurrentMemoryContext,
-												 mul_size(old->k, bytes));
+												 mul_size(mul_size(k, d),
+														  sizeof(double)));
 
-	for (int j = 0; j < old->k; j++)
+	if (scaled != NULL)
+		*scaled = true;
+	for (int j = 0; j < k; j++)
 	{
-		double	   *c = carried + (Size) j * space->d;
+		double	   *c = carried + (Size) j * d;
 
-		if (old->metric == KM_METRIC_COSINE)
-			memcpy(x, old->mean + (Size) j * old->d, old->d * sizeof(double));
-		else
-			km_space_back(&old_space, old->centroids + (Size) j * old->d, x);
-		memset(c, 0, bytes);
-		for (int t = 0; t < old->d; t++)
-			c[place[t]] = x[t];
-		if (!km_space_row(space, c, c))
-			memset(c, 0, bytes);
+		km_renew_original(renewal, j, d, c);
+		if (scaled != NULL && !km_space_row(space, c, c))
+		{
+			memset(c, 0, d * sizeof(double));
+			*scaled = false;
+		}
 	}
-	pfree(x);
 	return carried;
+}
+
+void
+km_renew_start(const KmRenewal *renewal, const KmSpace *space, KmFitParams *params)
+{
+	bool		scaled;
+
+	if (renewal->old->k != params->k)
+		return;
+	pfree(km_renew_carry(renewal, space, &scaled));
+	if (!scaled)
+		return;
+	params->init = KM_INIT_CENTROIDS;
+	params->n_init = 1;
+	params->init_centroids = km_renew_carry(renewal, space, NULL);
+}
+
+KmFormer *
+km_renew_former(const KmRenewal *renewal)
+{
+	const KmModel *old = renewal->old;
+	KmFormer   *former = palloc(sizeof(KmFormer));
+
+	former->k = old->k;
+	former->d = old->d;
+	former->space = km_model_space(old);
+	former->centroids = old->centroids;
+	former->ids = old->ids;
+	former->source = renewal->place;
+	return former;
 }
 
 void
 km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 				int32 *ids)
 {
-	const KmRenewal *renewal = arg;
+	KmRenewal  *renewal = arg;
 	const KmModel *old = renewal->old;
-	double	   *carried = km_renew_carry(old, renewal->place, space);
+	int			d = space->d;
+	bool		scaled;
+	double	   *carried = km_renew_carry(renewal, space, &scaled);
 	double	   *cost = MemoryContextAllocHuge(CurrentMemoryContext,
 											  mul_size(mul_size(k, old->k),
 													   sizeof(double)));
@@ -115,15 +176,18 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < old->k; j++)
 			cost[(Size) i * old->k + j] =
-				Min(km_kernel_dist2(centroids + (Size) i * space->d,
-									carried + (Size) j * space->d, space->d),
+				Min(km_kernel_dist2(centroids + (Size) i * d, carried + (Size) j * d, d),
 					KM_MAX_NORM2);
 	}
 	km_assignment(km_team_alone(CurrentMemoryContext), cost, k, old->k, match);
 	for (int i = 0; i < k; i++)
 	{
 		if (match[i] >= 0)
+		{
 			ids[i] = old->ids[match[i]];
+			renewal->max_shift = Max(renewal->max_shift,
+									 sqrt(cost[(Size) i * old->k + match[i]]));
+		}
 		else if (next <= PG_INT32_MAX)
 			ids[i] = (int32) next++;
 		else

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "core/moved.h"
 #include "engine/driver.h"
 #include "model/value.h"
 
@@ -16,6 +17,8 @@ typedef struct KmRenewal
 	const KmModel *old;
 	const int  *place;			/* of the old features among the new ones */
 	int32		max_id;			/* the highest id that any version ever used */
+	double		max_shift;		/* result of the numbering: how far, at most, a
+								 * cluster has moved, in the new space */
 } KmRenewal;
 
 /*
@@ -29,19 +32,23 @@ extern int *km_renew_place(const KmModel *old, const KmColumn *columns, int ncol
 extern void km_renew_check(const KmModel *old, int k);
 
 /*
- * The centroids of the old model in a new space of space->d features: palloc'd,
- * k rows.  Features that it did not have are categories that none of its rows
- * had.
- */
-extern double *km_renew_carry(const KmModel *old, const int *place, const KmSpace *space);
-
-/*
  * Give new clusters the ids of the old ones: least total squared distance in
  * the new space, to where the old centroids lie there.  Clusters beyond the
  * old ones get ids never used before.
  */
 extern void km_renew_number(void *renewal, const double *centroids, int k,
 							const KmSpace *space, int32 *ids);
+
+/*
+ * Start one run from the old centroids, carried into the new space.  Leaves
+ * params as they are if that cannot be: there are fewer centroids than
+ * clusters are asked for, or one has no direction in the new space (cosine).
+ */
+extern void km_renew_start(const KmRenewal *renewal, const KmSpace *space,
+						   KmFitParams *params);
+
+/* the old model as a clustering of the rows of the new fit */
+extern KmFormer *km_renew_former(const KmRenewal *renewal);
 
 /* Give a new model the labels of the old clusters with the same ids. */
 extern void km_renew_labels(const KmModel *old, KmModel *new_model);
