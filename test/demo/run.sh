@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 #
 # run.sh
-#     The guided tour, in a private server: `make demo`.
+#     The README's tutorials, live, in a private server: `make demo`.
+#     PICTURES=directory keeps the pictures that they draw.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 
@@ -9,5 +10,10 @@ lab_packages
 lab_open
 lab_build
 lab_server
-lab_run "${as_user[@]}" psql -X -q -v ON_ERROR_STOP=1 -P pager=off -P border=1 -d postgres -f test/demo/demo.sql 2>&1 |
+perl -I test/t/lib -MReadme -e 'print Readme::tour("README.md")' >"$lab/tour.sql"
+lab_run "${as_user[@]}" psql -X -q -v ON_ERROR_STOP=1 -P pager=off -P border=1 -d postgres -f "$lab/tour.sql" 2>&1 |
   sed -uE 's/^psql:[^ ]+ (NOTICE|WARNING|INFO): /\1: /'
+if [ -n "${PICTURES:-}" ]; then
+  mkdir -p "$top/$PICTURES"
+  cp -- *.svg *.html "$top/$PICTURES"
+fi

@@ -1,20 +1,20 @@
 # The README is true: its SQL runs from top to bottom, in one session, and
-# prints what the README says.
-#
-# A block fenced by ```sql is run.  A block that follows it at once, fenced by
-# ``` alone, is what psql prints, NOTICEs included; blanks do not count.  A block
-# fenced by ```sql no-run is for the reader only.
+# prints what the README says; blanks do not count.  It runs in a directory of
+# its own, where the pictures come to be that the README shows.
 
 use strict;
 use warnings;
 
+use Cwd;
 use IPC::Run;
-
 use KmeansTest;
 use PostgreSQL::Test::Utils;
+use Readme;
 use Test::More;
 
 my $node = kmeans_cluster('readme');
+my $top = getcwd();
+my $place = PostgreSQL::Test::Utils::tempdir;
 my @blocks = blocks_of('README.md');
 my @printed = run_blocks(@blocks);
 
@@ -43,6 +43,13 @@ foreach my $block (@blocks)
 	}
 }
 
+foreach my $picture (glob("$place/*.svg"))
+{
+	my ($name) = $picture =~ m,([^/]+)$,;
+
+	ok(slurp_file($picture) eq slurp_file("test/demo/$name"), "$name is what the README shows");
+}
+
 $node->stop;
 done_testing();
 
@@ -50,34 +57,12 @@ done_testing();
 sub blocks_of
 {
 	my ($file) = @_;
-	my ($fence, $text, $start, $after, @blocks);
-	my $line = 0;
+	my @blocks;
 
-	foreach (split /^/, slurp_file($file))
+	foreach my $piece (Readme::pieces($file))
 	{
-		$line++;
-		if (defined $fence)
-		{
-			if ($_ ne "```\n")
-			{
-				$text .= $_;
-				next;
-			}
-			if ($fence eq 'sql')
-			{
-				push @blocks, { line => $start, sql => $text };
-				$after = $line;
-			}
-			elsif ($fence eq '' && defined $after && $start == $after + 1)
-			{
-				$blocks[-1]->{output} = $text;
-			}
-			undef $fence;
-		}
-		elsif (/^```(.*)\n/)
-		{
-			($fence, $text, $start) = ($1, '', $line);
-		}
+		push @blocks, { line => $piece->{line}, sql => $piece->{text} } if $piece->{kind} eq 'sql';
+		$blocks[-1]->{output} = $piece->{text} if $piece->{kind} eq 'output';
 	}
 	return @blocks;
 }
@@ -91,10 +76,12 @@ sub run_blocks
 	my $output = '';
 	my @printed;
 
+	symlink "$top/test", "$place/test" or die "symlink: $!";
 	$node->safe_psql('postgres', 'CREATE DATABASE readme');
 	IPC::Run::run(
 		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-P', 'pager=off', '-d', $node->connstr('readme') ],
-		'<', \$script, '>&', \$output);
+		'<', \$script, '>&', \$output,
+		init => sub { chdir $place or die "chdir: $!" });
 	(undef, @printed) = split /^\Q$mark\E\n/m, $output;
 	return @printed;
 }
