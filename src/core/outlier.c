@@ -2,6 +2,11 @@
  * outlier.c
  *		Outlier scores and their histogram.
  *
+ * Of a fit's rows most are so near to their centroid that no other cluster can
+ * be their reference.  For the rest, each cluster knows its rivals in the order
+ * in which they begin to matter; a tile of its rows meets them until one is too
+ * far off for all.
+ *
  * Scores go to bins found from the bits of the score.  Their weights are
  * fixed-point numbers of 128 bits, scaled so that the total weight fits: added
  * as integers, they are order-free.  Bins lie in pages, one per exponent, and a
@@ -13,11 +18,19 @@
 #include <string.h>
 
 #include "core/bits.h"
-#include "core/kernel.h"
+#include "core/lanes.h"
 
 #define SCORES_PAGES	2048	/* exponents */
 #define SCORES_PAGE	128		/* bins of one exponent */
 #define SCORES_BITS	120		/* of the fixed-point numbers, for all weights */
+
+#define OUTLIER_RIVALS	16		/* a cluster knows in order */
+
+typedef struct ScoresPage
+{
+	KmWide		weight[SCORES_PAGE];
+	uint64_t	ones[SCORES_PAGE];	/* scores of weight 1, until they are packed */
+} ScoresPage;
 
 /* weight = bin * 2^unit */
 struct KmScores
@@ -25,33 +38,9 @@ struct KmScores
 	KmTeam	   *team;
 	int			unit;
 	KmWide		one;			/* the weight 1 */
-	KmWide *page[SCORES_PAGES];	/* NULL: no score there */
+	ScoresPage *page[SCORES_PAGES]; /* NULL: no score there */
 	double		largest;
 };
-
-/* the lesser of least and the score by one cluster */
-static inline double
-outlier_lesser(double dist2, double reference, double least)
-{
-	double		limit = least * reference;
-
-	if (reference < 0)
-		return least;
-
-	/*
-	 * Spare the root and the division where a comparison of squares, with a
-	 * margin over its roundings, shows that they would be in vain.
-	 */
-	if (limit > 0x1p-400 && dist2 > limit * limit * (1 + 0x1p-40))
-		return least;
-	if (reference > 0)
-	{
-		double		score = sqrt(dist2) / reference;
-
-		return score < least ? score : least;
-	}
-	return dist2 == 0 ? 0 : least;
-}
 
 double
 km_histogram_threshold(const KmHistogram *histogram, double contamination)
@@ -88,53 +77,290 @@ km_outlier_reference(int k, const int64_t *size, const double *radius_rms,
 	}
 }
 
-void
-km_outlier_near(KmTeam *team, const double *centroids, int k, int d,
-				const double *reference, double *near2)
+/* the lesser of least and the score by one cluster */
+static inline double
+outlier_lesser(double dist2, double reference, double least)
 {
+	double		limit = least * reference;
+
+	if (reference < 0)
+		return least;
+
+	/*
+	 * Spare the root and the division where a comparison of squares, with a
+	 * margin over its roundings, shows that they would be in vain.
+	 */
+	if (limit > 0x1p-400 && dist2 > limit * limit * (1 + 0x1p-40))
+		return least;
+	if (reference > 0)
+	{
+		double		score = sqrt(dist2) / reference;
+
+		return score < least ? score : least;
+	}
+	return dist2 == 0 ? 0 : least;
+}
+
+double
+km_outlier_score(int k, const double *dist2, const double *reference)
+{
+	double		least = INFINITY;
+
+	for (int j = 0; j < k; j++)
+		least = outlier_lesser(dist2[j], reference[j], least);
+	return least;
+}
+
+/* ---- Rows of a fit ---- */
+
+/* a row at a squared distance of no more has no score from this cluster */
+typedef struct OutlierRival
+{
+	double		limit2;
+	int32_t		cluster;
+} OutlierRival;
+
+/* the loops over vectors, see outlier_body.h */
+typedef struct OutlierBody
+{
+	void		(*own) (const double *dist2, const double *reference, int n,
+						double *score);
+	void		(*turn) (const double *z, const int32_t *row, int n, int d, double *tile);
+	void		(*rival) (const double *tile, int n, int d, const double *centroid,
+						  double reference, double *score);
+} OutlierBody;
+
+#define BODY_NAME(name)	name##_generic
+#define BODY_TARGET
+#include "core/outlier_body.h"
+
+#if defined(__x86_64__)
+#define BODY_NAME(name)	name##_avx2
+#define BODY_TARGET		__attribute__((target("avx2")))
+#include "core/outlier_body.h"
+#endif
+
+static const OutlierBody outlier_bodies[] = {
+	{outlier_own_generic, outlier_turn_generic, outlier_rival_generic},
+#if defined(__x86_64__)
+	{outlier_own_avx2, outlier_turn_avx2, outlier_rival_avx2}
+#endif
+};
+
+struct KmOutliers
+{
+	KmTeam	   *team;
+	const KmSpace *space;
+	const OutlierBody *body;
+	const double *centroids;
+	const double *reference;
+	int			k;
+	int			nrivals;		/* of each cluster, at most k - 1 */
+	OutlierRival *rival;		/* k x (nrivals + 1), ascending; the last one's
+								 * limit is that of all others */
+	KmGroups   *groups;
+	double	   *z;				/* KM_TILE x d: rows in the space */
+	int32_t		all[KM_TILE];	/* 0, 1, 2, ... */
+	double	   *tile;			/* d x KM_TILE: rows, feature by feature */
+	double		own[KM_GROUPS_ROWS];	/* a row's own reference */
+	int32_t		far[KM_GROUPS_ROWS];	/* rows that others may be a reference of, */
+	int32_t		far_label[KM_GROUPS_ROWS];	/* and their labels */
+};
+
+static void outliers_rivals(KmOutliers *outliers);
+static void outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival,
+						  const double *dist2);
+static void outliers_far(KmOutliers *outliers, int j, const int32_t *pick, int n,
+						 const double *values, const double *dist2, double *score);
+static void outliers_turn(KmOutliers *outliers, const double *values,
+						  const int32_t *row, int n);
+
+KmOutliers *
+km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, int k,
+				   const double *reference)
+{
+	KmOutliers *outliers = km_team_alloc(team, 1, sizeof(KmOutliers));
+	size_t		d = (size_t) space->d;
+
+	outliers->team = team;
+	outliers->space = space;
+	outliers->body = &outlier_bodies[0];
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		outliers->body = &outlier_bodies[1];
+#endif
+	outliers->centroids = centroids;
+	outliers->reference = reference;
+	outliers->k = k;
+	outliers->nrivals = k - 1 < OUTLIER_RIVALS ? k - 1 : OUTLIER_RIVALS;
+	outliers->rival = km_team_alloc(team, (size_t) k * (outliers->nrivals + 1),
+									sizeof(OutlierRival));
+	outliers->groups = km_groups_create(team, k);
+	outliers->z = km_team_alloc(team, KM_TILE * d, sizeof(double));
+	for (int i = 0; i < KM_TILE; i++)
+		outliers->all[i] = i;
+	outliers->tile = km_team_alloc(team, d * KM_TILE, sizeof(double));
+	outliers_rivals(outliers);
+	return outliers;
+}
+
+void
+km_outliers_free(KmOutliers *outliers)
+{
+	KmTeam	   *team = outliers->team;
+
+	km_team_release(team, outliers->tile);
+	km_team_release(team, outliers->z);
+	km_groups_free(team, outliers->groups);
+	km_team_release(team, outliers->rival);
+	km_team_release(team, outliers);
+}
+
+static void
+outliers_rivals(KmOutliers *outliers)
+{
+	KmTeam	   *team = outliers->team;
+	int			k = outliers->k;
+	int			d = outliers->space->d;
 	KmSpace		space = {d, NULL, NULL, false};
 	KmKernel   *kernel = km_kernel_create(team, &space, k);
 	double	   *dist2 = km_team_alloc(team, k, sizeof(double));
 
-	km_kernel_set(kernel, centroids, k);
+	km_kernel_set(kernel, outliers->centroids, k);
 	for (int j = 0; j < k; j++)
 	{
-		double		least = INFINITY;
-
-		km_kernel_all(kernel, centroids + (size_t) j * d, 1, dist2);
-		for (int other = 0; other < k; other++)
-		{
-			double		part = 1 + reference[other] / reference[j];
-			double		limit = dist2[other] / (part * part);
-
-			if (other != j && reference[other] >= 0 && limit < least)
-				least = limit;
-		}
-		least *= 1 - 0x1p-30;
-		near2[j] = reference[j] > 0 && least > 0x1p-900 ? least : -1;
+		km_kernel_all(kernel, outliers->centroids + (size_t) j * d, 1, dist2);
+		outliers_meet(outliers, j, outliers->rival + (size_t) j * (outliers->nrivals + 1),
+					  dist2);
 		km_team_check(team);
 	}
 	km_team_release(team, dist2);
 	km_kernel_free(kernel);
 }
 
-double
-km_outlier_score(int k, const double *dist2, const double *reference)
+/*
+ * The rivals of cluster j.  A row at distance D from its nearest centroid c_j
+ * is at |c_j - c_i| - D at least from another c_i, which over reference i is no
+ * less than D over reference j if
+ *
+ *		D <= |c_j - c_i| / (1 + reference[i] / reference[j])
+ *
+ * Squared distances are sums of positive terms and so off by at most d + 2
+ * roundings, 2e-12 of their value; limits keep a distance of 2^-30 from that.
+ */
+static void
+outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *dist2)
 {
-	return km_outlier_score_from(0, k, dist2, reference);
+	const double *reference = outliers->reference;
+	int			nrivals = outliers->nrivals;
+	int			n = 0;
+
+	for (int i = 0; i < outliers->k; i++)
+	{
+		double		part = 1 + reference[i] / reference[j];
+		double		limit2 = dist2[i] / (part * part) * (1 - 0x1p-30);
+		int			at;
+
+		if (i == j || reference[i] < 0)
+			continue;
+		if (!(reference[j] > 0 && limit2 > 0x1p-900))
+			limit2 = -1;
+		if (n > nrivals && !(limit2 < rival[nrivals].limit2))
+			continue;
+		for (at = n <= nrivals ? n++ : nrivals; at > 0 && limit2 < rival[at - 1].limit2; at--)
+			rival[at] = rival[at - 1];
+		rival[at] = (OutlierRival) {limit2, i};
+	}
+	for (; n <= nrivals; n++)
+		rival[n] = (OutlierRival) {reference[j] > 0 ? INFINITY : -1, j};
 }
 
-double
-km_outlier_score_from(int nearest, int k, const double *dist2,
-					  const double *reference)
+void
+km_outliers_score(KmOutliers *outliers, const double *values, const int32_t *label,
+				  const double *dist2, int n, double *score)
 {
-	double		least = outlier_lesser(dist2[nearest], reference[nearest], INFINITY);
+	const double *reference = outliers->reference;
+	int			stride = outliers->nrivals + 1;
+	KmGroups   *groups = outliers->groups;
+	int			nfar = 0;
 
-	for (int j = 0; j < k; j++)
-		if (j != nearest)
-			least = outlier_lesser(dist2[j], reference[j], least);
-	return least;
+	for (int i = 0; i < n; i++)
+	{
+		outliers->own[i] = reference[label[i]];
+		outliers->far[nfar] = i;
+		nfar += !(dist2[i] <= outliers->rival[(size_t) label[i] * stride].limit2);
+	}
+	outliers->body->own(dist2, outliers->own, n, score);
+	for (int f = 0; f < nfar; f++)
+		outliers->far_label[f] = label[outliers->far[f]];
+	km_groups_sort(groups, outliers->far_label, nfar);
+	for (int j = 0; j < outliers->k; j++)
+		for (int begin = km_groups_begin(groups, j); begin < km_groups_end(groups, j);
+			 begin += KM_TILE)
+		{
+			int			m = km_groups_end(groups, j) - begin;
+
+			outliers_far(outliers, j, groups->pick + begin, m < KM_TILE ? m : KM_TILE,
+						 values, dist2, score);
+		}
 }
+
+/* rows of cluster j, picked from the far ones */
+static void
+outliers_far(KmOutliers *outliers, int j, const int32_t *pick, int n,
+			 const double *values, const double *dist2, double *score)
+{
+	int			d = outliers->space->d;
+	const double *reference = outliers->reference;
+	const OutlierRival *rival = outliers->rival + (size_t) j * (outliers->nrivals + 1);
+	int32_t		row[KM_TILE];
+	double		least[KM_TILE];
+	double		most = 0;
+	int			r;
+
+	for (int i = 0; i < n; i++)
+	{
+		double		own = dist2[outliers->far[pick[i]]];
+
+		row[i] = outliers->far[pick[i]];
+		most = own > most ? own : most;
+		least[i] = reference[j] < 0 ? INFINITY : own == 0 ? 0 : score[row[i]];
+	}
+	for (int i = n; i % KM_LANES != 0; i++)
+		least[i] = least[n - 1];
+	outliers_turn(outliers, values, row, n);
+	for (r = 0; r < outliers->nrivals && rival[r].limit2 < most; r++)
+		outliers->body->rival(outliers->tile, n, d,
+							  outliers->centroids + (size_t) rival[r].cluster * d,
+							  reference[rival[r].cluster], least);
+	if (r == outliers->nrivals && rival[r].limit2 < most)
+		for (int i = 0; i < outliers->k; i++)
+			if (i != j && reference[i] >= 0)
+				outliers->body->rival(outliers->tile, n, d,
+									  outliers->centroids + (size_t) i * d, reference[i],
+									  least);
+	for (int i = 0; i < n; i++)
+		score[row[i]] = least[i];
+	km_team_check(outliers->team);
+}
+
+/* rows in the space, into the tile */
+static void
+outliers_turn(KmOutliers *outliers, const double *values, const int32_t *row, int n)
+{
+	size_t		d = (size_t) outliers->space->d;
+
+	if (km_space_identity(outliers->space))
+	{
+		outliers->body->turn(values, row, n, (int) d, outliers->tile);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		km_space_row(outliers->space, values + row[i] * d, outliers->z + i * d);
+	outliers->body->turn(outliers->z, outliers->all, n, (int) d, outliers->tile);
+}
+
+/* ---- Their histogram ---- */
 
 /* exponent and 7 bits of the mantissa; 0 is for score 0 alone */
 static inline uint64_t
@@ -178,29 +404,43 @@ km_scores_free(KmScores *scores)
 	km_team_release(scores->team, scores);
 }
 
-static KmWide *
-scores_page(KmScores *scores, int p)
+static ScoresPage *
+scores_page(KmScores *scores, size_t p)
 {
 	if (scores->page[p] == NULL)
 	{
-		size_t		bytes = SCORES_PAGE * sizeof(KmWide);
-
-		scores->page[p] = km_team_alloc(scores->team, 1, bytes);
-		memset(scores->page[p], 0, bytes);
+		scores->page[p] = km_team_alloc(scores->team, 1, sizeof(ScoresPage));
+		memset(scores->page[p], 0, sizeof(ScoresPage));
 	}
 	return scores->page[p];
 }
 
 void
-km_scores_add(KmScores *scores, double score, double weight)
+km_scores_add(KmScores *scores, const double *score, const double *weight, int n)
 {
-	uint64_t	bin = scores_bin(score);
+	for (int i = 0; i < n; i++)
+	{
+		uint64_t	bin = scores_bin(score[i]);
+		double		w = weight != NULL ? weight[i] : 1;
 
-	if (score > scores->largest)
-		scores->largest = score;
-	if (weight != 0)
-		scores_page(scores, (int) (bin / SCORES_PAGE))[bin % SCORES_PAGE] +=
-			weight == 1 ? scores->one : scores_units(scores, weight);
+		scores->largest = score[i] > scores->largest ? score[i] : scores->largest;
+		if (w == 1)
+			scores_page(scores, bin / SCORES_PAGE)->ones[bin % SCORES_PAGE]++;
+		else if (w != 0)
+			scores_page(scores, bin / SCORES_PAGE)->weight[bin % SCORES_PAGE] +=
+				scores_units(scores, w);
+	}
+}
+
+/* the scores of weight 1 join the others */
+static void
+scores_settle(const KmScores *scores, ScoresPage *page)
+{
+	for (int b = 0; b < SCORES_PAGE; b++)
+	{
+		page->weight[b] += page->ones[b] * scores->one;
+		page->ones[b] = 0;
+	}
 }
 
 void
@@ -209,6 +449,9 @@ km_scores_reduce(KmScores *scores)
 	KmTeam	   *team = scores->team;
 	double	   *present;
 
+	for (int p = 0; p < SCORES_PAGES; p++)
+		if (scores->page[p] != NULL)
+			scores_settle(scores, scores->page[p]);
 	if (team->size <= 1)
 		return;
 	present = km_team_alloc(team, SCORES_PAGES + 1, sizeof(double));
@@ -219,7 +462,7 @@ km_scores_reduce(KmScores *scores)
 	scores->largest = present[SCORES_PAGES];
 	for (int p = 0; p < SCORES_PAGES; p++)
 		if (present[p] > 0)
-			km_wide_reduce(team, scores_page(scores, p), SCORES_PAGE);
+			km_wide_reduce(team, scores_page(scores, p)->weight, SCORES_PAGE);
 	km_team_release(team, present);
 }
 
@@ -231,7 +474,7 @@ km_scores_pack(KmScores *scores, KmHistogram *histogram)
 
 	for (int p = 0; p < SCORES_PAGES; p++)
 		for (int b = 0; scores->page[p] != NULL && b < SCORES_PAGE; b++)
-			n += scores->page[p][b] != 0;
+			n += scores->page[p]->weight[b] != 0;
 	histogram->nbins = n;
 	histogram->upper = km_team_alloc(team, n, sizeof(double));
 	histogram->weight = km_team_alloc(team, n, sizeof(double));
@@ -243,11 +486,11 @@ km_scores_pack(KmScores *scores, KmHistogram *histogram)
 			uint64_t	bin = (uint64_t) p * SCORES_PAGE + b;
 			double		upper = bin > 0 ? km_bits_double((bin + 1) << 45) : 0;
 
-			if (scores->page[p][b] == 0)
+			if (scores->page[p]->weight[b] == 0)
 				continue;
 			/* what follows the bin of Infinity is no number */
 			histogram->upper[n] = isnan(upper) ? INFINITY : upper;
-			histogram->weight[n] = (double) scores->page[p][b] *
+			histogram->weight[n] = (double) scores->page[p]->weight[b] *
 				km_bits_pow2(scores->unit);
 			n++;
 		}

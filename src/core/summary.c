@@ -16,7 +16,7 @@
  * the mean, nothing is lost in that difference.
  *
  * Few rows need the distances to all centroids for their score: most are so
- * near to theirs that no other can matter (km_outlier_near()).
+ * near to theirs that no other can matter (km_outliers_score()).
  */
 #include "core/stats.h"
 
@@ -30,7 +30,6 @@
 #include "core/outlier.h"
 
 #define SUMMARY_SQUARE_BITS 120
-#define SUMMARY_ALL_VALUES (1 << 17)	/* distances to all clusters, at a time */
 
 /* the loops over vectors, see summary_body.h */
 typedef struct SummaryBody
@@ -100,10 +99,6 @@ static void summary_share(Summarizer *s);
 static void summary_spread(Summarizer *s);
 static void summary_release(Summarizer *s);
 static void summary_outliers(Summarizer *s, const double *centroids);
-static void summary_score_rows(Summarizer *s, KmScores *scores, const KmChunk *chunk,
-							   int64_t start, int n, const double *reference,
-							   const double *near2, double *values, double *all);
-
 KmSummary *
 km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 			 const KmStats *raw, const double *centroids, int k)
@@ -452,69 +447,33 @@ summary_outliers(Summarizer *s, const double *centroids)
 	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
 	int			k = summary->k;
-	int			d = summary->d;
-	int			batch = SUMMARY_ALL_VALUES / k;
+	int			batch = km_groups_batch(summary->d);
 	double	   *reference = km_team_alloc(team, k, sizeof(double));
-	double	   *near2 = km_team_alloc(team, k, sizeof(double));
-	double	   *values = km_team_alloc(team, (size_t) KM_TILE * d, sizeof(double));
+	double	   *score = km_team_alloc(team, batch, sizeof(double));
 	KmScores   *scores = km_scores_create(team, summary->total_weight);
-	double	   *all;
+	KmOutliers *outliers;
 
-	/* whole vectors of rows, but not n x k distances */
-	batch = batch < 8 ? 8 : batch > KM_TILE ? KM_TILE : batch;
-	all = km_team_alloc(team, (size_t) batch * k, sizeof(double));
 	km_outlier_reference(k, summary->size, summary->radius_rms,
 						 summary->total_inertia, summary->total_weight, reference);
-	km_outlier_near(team, centroids, k, d, reference, near2);
+	outliers = km_outliers_create(team, s->space, centroids, k, reference);
 	for (int c = 0; c < s->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += batch)
 		{
-			summary_score_rows(s, scores, chunk, start, km_chunk_batch(chunk, start, batch),
-							   reference, near2, values, all);
+			int			n = km_chunk_batch(chunk, start, batch);
+
+			km_outliers_score(outliers, chunk->values + start * summary->d,
+							  chunk->label + start, chunk->dist2 + start, n, score);
+			km_scores_add(scores, score, km_chunk_weights(chunk, start), n);
 			km_team_check(team);
 		}
 	}
 	km_scores_reduce(scores);
 	km_scores_pack(scores, &summary->outliers);
+	km_outliers_free(outliers);
 	km_scores_free(scores);
-	km_team_release(team, all);
-	km_team_release(team, values);
-	km_team_release(team, near2);
+	km_team_release(team, score);
 	km_team_release(team, reference);
-}
-
-static void
-summary_score_rows(Summarizer *s, KmScores *scores, const KmChunk *chunk,
-				   int64_t start, int n, const double *reference,
-				   const double *near2, double *values, double *all)
-{
-	size_t		d = (size_t) s->summary->d;
-	int			k = s->summary->k;
-	const double *w = km_chunk_weights(chunk, start);
-	int			row[KM_TILE];	/* those that others may be a reference of */
-	int			m = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		int			j = chunk->label[start + i];
-		double		dist2 = chunk->dist2[start + i];
-
-		if (dist2 <= near2[j])
-			km_scores_add(scores, sqrt(dist2) / reference[j], w != NULL ? w[i] : 1);
-		else
-		{
-			memcpy(values + m * d, chunk->values + (start + i) * d, d * sizeof(double));
-			row[m++] = i;
-		}
-	}
-	if (m > 0)
-		km_kernel_all(s->kernel, values, m, all);
-	for (int r = 0; r < m; r++)
-		km_scores_add(scores,
-					  km_outlier_score_from(chunk->label[start + row[r]], k,
-											all + (size_t) r * k, reference),
-					  w != NULL ? w[row[r]] : 1);
 }
