@@ -35,6 +35,21 @@ FROM (VALUES ('{x,y}', ', init => ''k-means||'', n_init => 2'), ('{x,y}', ', ini
      (VALUES ('1MB'), ('1GB')) m(memory), (VALUES (0), (2)) w(workers), LATERAL fit_with(memory, workers, columns, arguments) AS model
 GROUP BY 1, 2 ORDER BY 1, 2;
 
+-- Values that floats hold are kept as floats, others as doubles.  Which rows are which depends on their order, the model does not.
+CREATE FUNCTION mixed(memory text, source text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  model text;
+BEGIN
+  PERFORM set_config('maintenance_work_mem', memory, true);
+  EXECUTE format('SELECT kmeans_fit(''mixed'', %L, k => 7, n_init => 1, max_iter => 9, scale => ''standard'')', source);
+  EXECUTE 'SELECT md5((kmeans_get(''mixed'')::jsonb)::text)' INTO model;
+  PERFORM kmeans_drop('mixed');
+  RETURN model;
+END $$;
+SELECT count(DISTINCT mixed(memory, 'SELECT CASE WHEN i > 100 THEN x ELSE x + 0.1 END AS x, y / 8 AS y FROM rows ORDER BY ' || ordering)) AS models
+FROM (VALUES ('1MB'), ('1GB')) m(memory), (VALUES ('i'), ('-i'), ('y, i'), ('i % 2, i')) o(ordering);
+SELECT mixed('1MB', 'SELECT ARRAY[x, y, i] AS a FROM rows') = mixed('1GB', 'SELECT ARRAY[x::real, y::real, i::real] AS a FROM rows ORDER BY -i') AS same;
+
 -- It was the files that made the difference; a limit on them is respected, and what was there is gone
 CREATE FUNCTION limited(memory text, workers int) RETURNS text LANGUAGE plpgsql SET temp_file_limit = '1MB' AS $$
 BEGIN
@@ -94,4 +109,4 @@ SELECT kmeans_get('wide_1')::text = kmeans_get('wide_2')::text AS same;
 
 SELECT count(kmeans_drop(model)) AS dropped FROM kmeans_models WHERE model LIKE 'wide__';
 DROP TABLE rows;
-DROP FUNCTION error_of, fit_with, limited, aggregate_with;
+DROP FUNCTION error_of, fit_with, mixed, limited, aggregate_with;

@@ -252,7 +252,7 @@ draw_parts(Draw *draw)
 				if (slot < 0)
 					continue;
 				mass[slot * nparts +
-					 draw_part(draw, km_hash_row(chunk->values + i * line->d, line->d,
+					 draw_part(draw, km_hash_row(km_chunk_rows(chunk, line->d, i, 1), line->d,
 												 line->seed))] +=
 					km_line_mass(line, km_chunk_weights(chunk, i),
 								 km_line_units(line, line->fresh ? 1 : chunk->dist2[i]));
@@ -288,7 +288,7 @@ draw_collect(Draw *draw)
 		for (int64_t i = 0; i < chunk->nrows; i++)
 		{
 			int			slot = draw->slot[chunk->bucket[i]];
-			const double *values = chunk->values + i * line->d;
+			const double *values;
 			uint64_t	hash;
 			KmWide		mass;
 
@@ -296,6 +296,7 @@ draw_collect(Draw *draw)
 				km_team_check(line->team);
 			if (slot < 0)
 				continue;
+			values = km_chunk_rows(chunk, line->d, i, 1);
 			hash = km_hash_row(values, line->d, line->seed);
 			if (!draw->wanted[((size_t) slot << draw->parts_log2) + draw_part(draw, hash)])
 				continue;

@@ -10,8 +10,7 @@
 
 #include "core/kernel.h"
 
-#define KM_GROUPS_ROWS	4096	/* of a batch, at most */
-#define KM_GROUPS_VALUES (1 << 16)	/* that should stay in the cache */
+#define KM_GROUPS_ROWS	KM_ROWS_BATCH
 
 typedef struct KmGroups
 {
@@ -19,15 +18,6 @@ typedef struct KmGroups
 	int32_t    *end;			/* k: where a cluster's rows end */
 	int32_t		pick[KM_GROUPS_ROWS];	/* places in the batch, by cluster */
 } KmGroups;
-
-/* how many rows of d features make a batch: at least KM_TILE */
-static inline int
-km_groups_batch(int d)
-{
-	int			rows = KM_GROUPS_VALUES / d;
-
-	return rows < KM_TILE ? KM_TILE : rows > KM_GROUPS_ROWS ? KM_GROUPS_ROWS : rows;
-}
 
 extern KmGroups *km_groups_create(KmTeam *team, int k);
 extern void km_groups_free(KmTeam *team, KmGroups *groups);

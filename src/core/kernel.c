@@ -87,11 +87,10 @@ typedef enum KernelLevel
 	KERNEL_DEFINITION = KM_SCORE_PRECISIONS
 } KernelLevel;
 
-/* rows in the space: n of those at z (row-major), by their places there */
+/* n rows in the space, of those from a place on */
 typedef struct KernelTile
 {
-	const double *z;
-	const int32_t *pick;
+	KmScoreRows rows;
 	int			n;
 } KernelTile;
 
@@ -123,8 +122,8 @@ struct KmKernel
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ...: picks all rows */
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 
-	double	   *z;				/* lanes x d: rows in the space; NULL if the
-								 * values are */
+	double	   *z;				/* lanes x d: rows brought into the space, or
+								 * widened; NULL: not needed so far */
 
 	/* the quick search */
 	KmScore    *score[KM_SCORE_PRECISIONS]; /* NULL: not needed so far */
@@ -142,8 +141,9 @@ typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias)
 static const KernelBody *kernel_body(KmSimd simd);
 static void kernel_centre(KmKernel *kernel);
 static void kernel_pack(KmKernel *kernel);
-static KernelTile kernel_tile(KmKernel *kernel, const double *values,
-							  const int32_t *pick, int n);
+static KernelTile kernel_tile(KmKernel *kernel, KmScoreRows rows, int n);
+static KernelTile kernel_widen(KmKernel *kernel, KmScoreRows rows, int n);
+static const double *kernel_row(const KmKernel *kernel, const KernelTile *tile, int i);
 static void kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z);
 static void kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label,
 						 float *gap, KmScoreAhead *ahead);
@@ -191,8 +191,7 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 	kernel->label = km_team_alloc(team, KM_TILE, sizeof(int64_t));
 	kernel->distances = km_team_alloc(team, KERNEL_GROUP * KM_TILE,
 									  sizeof(double));
-	kernel->z = km_space_identity(space) ? NULL :
-		km_team_alloc(team, d * kernel->lanes, sizeof(double));
+	kernel->z = NULL;
 	kernel->centre = km_team_alloc(team, d, sizeof(double));
 	kernel->unit = 0;
 	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
@@ -244,21 +243,27 @@ km_kernel_unit(KmKernel *kernel)
 }
 
 void
-km_kernel_label(KmKernel *kernel, const double *values, const int32_t *pick,
-				int n, int32_t *label, float *gap)
+km_kernel_label(KmKernel *kernel, const KmChunk *chunk, int64_t start,
+				const int32_t *pick, int n, int32_t *label, float *gap)
 {
 	int			lanes = kernel->lanes;
+	int			d = kernel->space->d;
+	KmScoreRows rows = {
+		.doubles = chunk->values != NULL ? chunk->values + start * d : NULL,
+		.floats = chunk->values != NULL ? NULL : chunk->floats + start * d
+	};
 
-	for (int start = 0; start < n; start += lanes)
+	for (int first = 0; first < n; first += lanes)
 	{
-		int			m = n - start < lanes ? n - start : lanes;
-		int			after = start + m;
-		KernelTile	tile = kernel_tile(kernel, values, pick + start, m);
-		KmScoreAhead ahead = {
-			values, pick + after, n - after < lanes ? n - after : lanes, 0
-		};
+		int			m = n - first < lanes ? n - first : lanes;
+		int			after = first + m;
+		KmScoreAhead ahead = {rows, n - after < lanes ? n - after : lanes, 0};
+		KernelTile	tile;
 
-		kernel_label(kernel, &tile, label + start, gap + start, &ahead);
+		rows.pick = pick + first;
+		ahead.rows.pick = pick + after;
+		tile = kernel_tile(kernel, rows, m);
+		kernel_label(kernel, &tile, label + first, gap + first, &ahead);
 	}
 }
 
@@ -272,11 +277,12 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		KernelTile	tile = kernel_tile(kernel, values + start * d, kernel->all, n);
+		KmScoreRows rows = {values + start * d, NULL, kernel->all};
+		KernelTile	tile = kernel_tile(kernel, rows, n);
 
 		if (kernel->k > KERNEL_DIRECT_K)
 		{
-			KmScoreAhead none = {values, kernel->all, 0, 0};
+			KmScoreAhead none = {rows, 0, 0};
 
 			kernel_label(kernel, &tile, label + start, gap, &none);
 			kernel_own(kernel, &tile, label + start, dist2 + start);
@@ -304,7 +310,8 @@ km_kernel_own(KmKernel *kernel, const double *values, int nrows,
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		KernelTile	tile = kernel_tile(kernel, values + start * d, kernel->all, n);
+		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + start * d, NULL,
+													  kernel->all}, n);
 
 		kernel_own(kernel, &tile, label + start, dist2 + start);
 		if (z != NULL)
@@ -323,8 +330,8 @@ km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 	{
 		int			rows = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
 		const double *packed = kernel->packed;
-		KernelTile	tile = kernel_tile(kernel, values + (size_t) start * d,
-									   kernel->all, rows);
+		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + (size_t) start * d,
+													  NULL, kernel->all}, rows);
 		int			used = kernel_fill(kernel, &tile);
 
 		for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
@@ -366,18 +373,41 @@ kernel_body(KmSimd simd)
 
 /* bring up to `lanes` rows into the space */
 static KernelTile
-kernel_tile(KmKernel *kernel, const double *values, const int32_t *pick, int n)
+kernel_tile(KmKernel *kernel, KmScoreRows rows, int n)
+{
+	return km_space_identity(kernel->space) ? (KernelTile) {rows, n} :
+		kernel_widen(kernel, rows, n);
+}
+
+/* the same, as doubles in any case */
+static KernelTile
+kernel_widen(KmKernel *kernel, KmScoreRows rows, int n)
 {
 	size_t		d = (size_t) kernel->space->d;
 
 	if (kernel->z == NULL)
-		return (KernelTile) {values, pick, n};
-
-	/* no length is 0: such rows are not accepted */
+		kernel->z = km_team_alloc(kernel->team, d * kernel->lanes, sizeof(double));
 	for (int i = 0; i < n; i++)
-		km_space_row(kernel->space, values + pick[i] * d, kernel->z + i * d);
+	{
+		double	   *z = kernel->z + i * d;
+		const double *x = z;
+
+		if (rows.floats != NULL)
+			km_rows_widen(rows.floats + rows.pick[i] * d, z, d);
+		else
+			x = rows.doubles + rows.pick[i] * d;
+		/* no length is 0: such rows are not accepted */
+		km_space_row(kernel->space, x, z);
+	}
 	kernel_worked(kernel, n * d);
-	return (KernelTile) {kernel->z, kernel->all, n};
+	return (KernelTile) {{kernel->z, NULL, kernel->all}, n};
+}
+
+/* a row of a tile of doubles */
+static const double *
+kernel_row(const KmKernel *kernel, const KernelTile *tile, int i)
+{
+	return tile->rows.doubles + (size_t) tile->rows.pick[i] * kernel->space->d;
 }
 
 static void
@@ -386,7 +416,7 @@ kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z)
 	size_t		d = (size_t) kernel->space->d;
 
 	for (int i = 0; i < tile->n; i++)
-		memcpy(z + i * d, tile->z + tile->pick[i] * d, d * sizeof(double));
+		memcpy(z + i * d, kernel_row(kernel, tile, i), d * sizeof(double));
 }
 
 /* quickly where that is proof enough, and the rest by definition */
@@ -397,7 +427,7 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 	KernelRest	rest;
 
 	rest.n = tile->n;
-	memcpy(rest.pick, tile->pick, tile->n * sizeof(int32_t));
+	memcpy(rest.pick, tile->rows.pick, tile->n * sizeof(int32_t));
 	memcpy(rest.place, kernel->all, tile->n * sizeof(int32_t));
 	for (KernelLevel level = kernel->level; level < KERNEL_DEFINITION && rest.n > 0; level++)
 		if (kernel_usable(kernel, level))
@@ -408,7 +438,13 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 			kernel_judge(kernel, level, tried, rest.n);
 		}
 	if (rest.n > 0)
-		kernel_define(kernel, &(KernelTile) {tile->z, rest.pick, rest.n});
+	{
+		KernelTile	left = {{tile->rows.doubles, tile->rows.floats, rest.pick}, rest.n};
+
+		if (left.rows.floats != NULL)
+			left = kernel_widen(kernel, left.rows, left.n);
+		kernel_define(kernel, &left);
+	}
 	for (int i = 0; i < rest.n; i++)
 	{
 		label[rest.place[i]] = (int32_t) kernel->label[i];
@@ -425,9 +461,10 @@ kernel_quick(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
 	float		promise[KM_TILE];
 	int			n = rest->n;
 	int			left = 0;
+	KmScoreRows rows = {tile->rows.doubles, tile->rows.floats, rest->pick};
 
-	if (km_score_rows(kernel->score[level], tile->z, rest->pick, n, nearest,
-					  promise, ahead) && n == tile->n)
+	if (km_score_rows(kernel->score[level], &rows, n, nearest, promise, ahead) &&
+		n == tile->n)
 	{
 		/* most tiles */
 		memcpy(label, nearest, n * sizeof(int32_t));
@@ -569,7 +606,7 @@ kernel_own(KmKernel *kernel, const KernelTile *tile, const int32_t *label,
 		{
 			int			from = i + r < n ? i + r : n - 1;
 
-			z[r] = tile->z + (size_t) tile->pick[from] * d;
+			z[r] = kernel_row(kernel, tile, from);
 			c[r] = kernel->centroids + (size_t) label[from] * d;
 		}
 		for (int t = 0; t < d; t++)
@@ -619,8 +656,8 @@ kernel_fill(KmKernel *kernel, const KernelTile *tile)
 
 	/* an odd last row goes twice */
 	for (int i = 0; i < n; i += 2)
-		kernel_transpose(tile->z + (size_t) tile->pick[i] * d,
-						 tile->z + (size_t) tile->pick[i + 1 < n ? i + 1 : i] * d,
+		kernel_transpose(kernel_row(kernel, tile, i),
+						 kernel_row(kernel, tile, i + 1 < n ? i + 1 : i),
 						 d, kernel->tile + i, lanes);
 	for (int t = 0; t < d; t++)
 		for (int i = n; i < used; i++)

@@ -10,9 +10,8 @@
 #ifndef KM_KERNEL_H
 #define KM_KERNEL_H
 
+#include "core/rows.h"
 #include "core/space.h"
-
-#define KM_TILE 64				/* rows per tile; callers may batch by it */
 
 /* The squared distance of one row (already in the space) to one centroid. */
 static inline double
@@ -40,7 +39,7 @@ extern void km_kernel_set(KmKernel *kernel, const double *centroids, int k);
 extern void km_kernel_free(KmKernel *kernel);
 
 /*
- * For each of n rows picked by their places among raw values:
+ * For each of n rows of a chunk, picked by their places from row `start`:
  * label[i], and gap[i].  A positive gap says that all other centroids are
  * farther: with d_j the true distance to centroid j, times km_kernel_unit(),
  *
@@ -48,7 +47,7 @@ extern void km_kernel_free(KmKernel *kernel);
  *
  * which is enough for the definition to choose the label.
  */
-extern void km_kernel_label(KmKernel *kernel, const double *values,
+extern void km_kernel_label(KmKernel *kernel, const KmChunk *chunk, int64_t start,
 							const int32_t *pick, int n, int32_t *label,
 							float *gap);
 

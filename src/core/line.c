@@ -156,7 +156,7 @@ line_contents(KmLine *line)
 
 		for (int64_t i = 0; i < chunk->nrows; i++)
 		{
-			const double *values = chunk->values + i * d;
+			const double *values = km_chunk_rows(chunk, d, i, 1);
 
 			km_records_add(&line->contents, km_hash_row(values, d, line->seed), 0, values);
 		}
@@ -181,7 +181,7 @@ line_start(KmLine *line)
 
 		for (int64_t i = 0; i < chunk->nrows; i++)
 		{
-			const double *values = chunk->values + i * d;
+			const double *values = km_chunk_rows(chunk, d, i, 1);
 			uint64_t	hash = km_hash_row(values, d, line->seed);
 			int			bucket = line->few ?
 				(int) km_records_find(&line->contents, hash, values) :
@@ -230,7 +230,7 @@ km_line_nearer(KmLine *line, const double *centroids, int m)
 			double		dist2[KM_TILE];
 			double		largest;
 
-			km_kernel_assign(line->kernel, chunk->values + start * line->d, n,
+			km_kernel_assign(line->kernel, km_chunk_rows(chunk, line->d, start, n), n,
 							 nearest, dist2, NULL);
 			largest = line_advance(line, chunk, start, n, dist2);
 			most = largest > most ? largest : most;
@@ -322,7 +322,7 @@ km_line_potentials(KmLine *line, const double *centroids, int m, KmWide *potenti
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 
-			km_kernel_all(line->kernel, chunk->values + start * line->d, n, distances);
+			km_kernel_all(line->kernel, km_chunk_rows(chunk, line->d, start, n), n, distances);
 			line_potential_rows(line, chunk, start, n, m, distances, sum, potential);
 			if (++tiles < LINE_POTENTIAL_TILES && start + KM_TILE < chunk->nrows)
 				continue;

@@ -127,7 +127,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.centroids = centroids;
 	l.mean = km_team_alloc(team, (size_t) k * rows->d, sizeof(double));
 	l.weight = km_team_alloc(team, k, sizeof(double));
-	l.batch = km_groups_batch(rows->d);
+	l.batch = km_rows_batch(rows->d);
 	l.groups = km_groups_create(team, k);
 	l.z = km_team_alloc(team, (size_t) l.batch * rows->d, sizeof(double));
 	l.pick = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
@@ -207,7 +207,6 @@ lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 static int64_t
 lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
 {
-	const double *values = chunk->values + start * l->d;
 	int64_t		reassigned = 0;
 
 	if (l->bounds != NULL && !first)
@@ -215,7 +214,7 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
 	else
 		for (int i = 0; i < n; i++)
 			l->pick[i] = i;
-	km_kernel_label(l->kernel, values, l->pick, n, l->nearest, l->gap);
+	km_kernel_label(l->kernel, chunk, start, l->pick, n, l->nearest, l->gap);
 	if (l->bounds != NULL)
 		for (int i = 0; i < n; i++)
 			chunk->bound[start + l->pick[i]] =
@@ -253,7 +252,7 @@ lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
 	for (int first = 0; first < n; first += l->batch)
 	{
 		int			m = n - first < l->batch ? n - first : l->batch;
-		const double *z = chunk->values + (start + first) * l->d;
+		const double *z = km_chunk_rows(chunk, l->d, start + first, m);
 
 		if (!km_space_identity(l->space))
 		{
@@ -277,7 +276,7 @@ lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
 static void
 lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from, int to)
 {
-	const double *z = chunk->values + i * l->d;
+	const double *z = km_chunk_rows(chunk, l->d, i, 1);
 	double		w = chunk->weight != NULL ? chunk->weight[i] : 1;
 
 	if (!km_space_identity(l->space))
@@ -306,7 +305,7 @@ lloyd_inertia(Lloyd *l)
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 			double		dist2[KM_TILE];
 
-			km_kernel_own(l->kernel, chunk->values + start * l->d, n,
+			km_kernel_own(l->kernel, km_chunk_rows(chunk, l->d, start, n), n,
 						  chunk->label + start, dist2, NULL);
 			if (chunk->weight == NULL)
 				km_exact_add_many(&inertia, dist2, n);
@@ -482,7 +481,7 @@ lloyd_farthest(Lloyd *l, int wanted)
 			const int32_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
-			km_kernel_own(l->kernel, chunk->values + start * l->d, n, label,
+			km_kernel_own(l->kernel, km_chunk_rows(chunk, l->d, start, n), n, label,
 						  dist2, l->z);
 			for (int i = 0; i < n; i++)
 				if ((chunk->weight == NULL || chunk->weight[start + i] > 0) &&
@@ -524,7 +523,7 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 			const int32_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
-			km_kernel_own(l->kernel, chunk->values + start * l->d, n, label,
+			km_kernel_own(l->kernel, km_chunk_rows(chunk, l->d, start, n), n, label,
 						  dist2, l->z);
 			for (int i = 0; i < n; i++)
 			{

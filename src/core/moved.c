@@ -57,7 +57,7 @@ km_moved_share(KmTeam *team, KmRows *rows, const KmFormer *former,
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 
 			km_team_check(team);
-			label_batch(mover, chunk->values + start * rows->d, rows->d, n,
+			label_batch(mover, km_chunk_rows(chunk, rows->d, start, n), rows->d, n,
 						chunk->label + start, ids);
 			count_batch(mover->moved, km_chunk_weights(chunk, start), n, sums);
 		}

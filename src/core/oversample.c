@@ -141,7 +141,7 @@ oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells)
 			int32_t		nearest[KM_TILE];
 			double		dist2[KM_TILE];
 
-			km_kernel_assign(kernel, chunk->values + start * d, n, nearest, dist2, z);
+			km_kernel_assign(kernel, km_chunk_rows(chunk, d, start, n), n, nearest, dist2, z);
 			for (int i = 0; i < n; i++)
 				km_sums_add(sums, nearest[i], z + (size_t) i * d, w != NULL ? w[i] : 1, 1);
 		}

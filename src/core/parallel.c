@@ -127,8 +127,8 @@ parallel_distance(KmLine *line, const double *centroids, int k, double weight)
 			int32_t		nearest[KM_TILE];
 			double		dist2[KM_TILE];
 
-			km_kernel_assign(line->kernel, chunk->values + start * line->d, n, nearest,
-							 dist2, NULL);
+			km_kernel_assign(line->kernel, km_chunk_rows(chunk, line->d, start, n), n,
+							 nearest, dist2, NULL);
 			if (w == NULL)
 				km_exact_add_many(&sum, dist2, n);
 			else

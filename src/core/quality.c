@@ -114,7 +114,7 @@ km_assess(KmTeam *team, KmRows *rows, const KmSpace *space,
 		{
 			int			m = km_chunk_batch(chunk, start, batch);
 
-			km_kernel_all(kernel, chunk->values + start * rows->d, m, all);
+			km_kernel_all(kernel, km_chunk_rows(chunk, rows->d, start, m), m, all);
 			assess_rows(all, km_chunk_weights(chunk, start), m, k,
 						chunk->label + start, &sums[0], &sums[1], &exact[2]);
 		}
@@ -227,7 +227,7 @@ km_quality_grid(KmTeam *team, KmRows *rows, const KmSpace *space)
 		for (int64_t i = 0; i < chunk->nrows; i++)
 		{
 			double		w = chunk->weight != NULL ? chunk->weight[i] : 1;
-			const double *z = spread_row(space, chunk->values + i * d, scratch);
+			const double *z = spread_row(space, km_chunk_rows(chunk, d, i, 1), scratch);
 
 			if (i % QUALITY_CHECK_EVERY == 0)
 				km_team_check(team);
@@ -311,7 +311,7 @@ spread_means(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *gri
 				km_team_check(team);
 			if (w > 0)
 				km_sums_add(sums, chunk->label[i],
-							spread_row(space, chunk->values + i * d, scratch), w, 1);
+							spread_row(space, km_chunk_rows(chunk, d, i, 1), scratch), w, 1);
 		}
 	}
 	km_sums_means(sums, spread->mean, spread->weight);
@@ -364,7 +364,7 @@ spread_distances(KmTeam *team, KmRows *rows, const KmSpace *space, KmSpread *spr
 				km_team_check(team);
 			if (w == 0)
 				continue;
-			dist2 = km_kernel_dist2(spread_row(space, chunk->values + i * d, scratch),
+			dist2 = km_kernel_dist2(spread_row(space, km_chunk_rows(chunk, d, i, 1), scratch),
 									spread->mean + (size_t) j * d, d);
 			quality_sum_add(&distance[j], w, sqrt(dist2));
 			quality_sum_add(&inertia[j], w, dist2);

@@ -120,7 +120,7 @@ km_sampler_add_rows(KmSampler *sampler, KmRows *rows)
 		{
 			if (i % SAMPLE_CHECK_EVERY == 0)
 				km_team_check(sampler->team);
-			km_sampler_add(sampler, chunk->values + i * rows->d,
+			km_sampler_add(sampler, km_chunk_rows(chunk, rows->d, i, 1),
 						   chunk->weight != NULL ? chunk->weight[i] : 1);
 		}
 	}

@@ -117,13 +117,14 @@ struct KmScoreBody
 {
 	size_t		size;			/* of a number */
 	bool		(*pack) (KmScore *score, const double *centroids);
-	int			(*fill) (KmScore *score, const double *z, const int32_t *pick, int n);
+	int			(*fill) (KmScore *score, const KmScoreRows *rows, int n);
 	void		(*group) (KmScore *score, int used, const void *packed, int first,
 						  int group);
 	void		(*low) (KmScore *score, int used);
 	bool		(*finish) (const KmScore *score, int used, int32_t *label, float *gap);
 };
 
+static inline const char *score_row(const KmScoreRows *rows, int i, int d);
 static inline void score_ask(KmScoreAhead *ahead, int rows, int d);
 static void score_worked(KmScore *score, size_t work);
 
@@ -304,13 +305,13 @@ km_score_set(KmScore *score, const double *centroids, int k, const double *centr
 }
 
 bool
-km_score_rows(KmScore *score, const double *z, const int32_t *pick, int n,
-			  int32_t *label, float *gap, KmScoreAhead *ahead)
+km_score_rows(KmScore *score, const KmScoreRows *rows, int n, int32_t *label,
+			  float *gap, KmScoreAhead *ahead)
 {
 	const KmScoreBody *body = score->body;
 	size_t		d = (size_t) score->d;
 	const char *packed = score->packed;
-	int			used = body->fill(score, z, pick, n);
+	int			used = body->fill(score, rows, n);
 
 	if (d <= SCORE_LOW_D)
 	{
@@ -330,18 +331,28 @@ km_score_rows(KmScore *score, const double *z, const int32_t *pick, int n,
 	return body->finish(score, used, label, gap);
 }
 
+static inline const char *
+score_row(const KmScoreRows *rows, int i, int d)
+{
+	size_t		at = (size_t) rows->pick[i] * d;
+
+	return rows->floats != NULL ? (const char *) (rows->floats + at) :
+		(const char *) (rows->doubles + at);
+}
+
 /* ask for some more of the rows that come later */
 static inline void
 score_ask(KmScoreAhead *ahead, int rows, int d)
 {
 	int			to = ahead->asked + rows < ahead->n ? ahead->asked + rows : ahead->n;
+	int			bytes = d * (int) (ahead->rows.floats != NULL ? sizeof(float) : sizeof(double));
 
 	for (int i = ahead->asked; i < to; i++)
 	{
-		const double *row = ahead->values + (size_t) ahead->pick[i] * d;
+		const char *row = score_row(&ahead->rows, i, d);
 
-		for (int t = 0; t < d; t += SCORE_LINE / (int) sizeof(double))
-			__builtin_prefetch(row + t, 0, 2);
+		for (int at = 0; at < bytes; at += SCORE_LINE)
+			__builtin_prefetch(row + at, 0, 2);
 	}
 	ahead->asked = to;
 }

@@ -38,24 +38,31 @@ extern void km_score_free(KmScore *score);
 extern bool km_score_set(KmScore *score, const double *centroids, int k,
 						 const double *centre, double unit);
 
+/* rows in the space, as doubles or floats (row-major), by their places there */
+typedef struct KmScoreRows
+{
+	const double *doubles;
+	const float *floats;		/* instead, if not NULL */
+	const int32_t *pick;
+} KmScoreRows;
+
 /*
  * Rows that come later, so that memory is read while others are scored:
  * km_score_rows() asks for them bit by bit.
  */
 typedef struct KmScoreAhead
 {
-	const double *values;
-	const int32_t *pick;
+	KmScoreRows rows;
 	int			n;
 	int			asked;			/* of these, those that have been asked for */
 } KmScoreAhead;
 
 /*
- * n <= lanes rows in the space, picked by their places among z (row-major):
- * label[i], and gap[i] times the unit; both have room for KM_SCORE_ROWS.
+ * n <= lanes rows: label[i], and gap[i] times the unit; both have room for
+ * KM_SCORE_ROWS.
  * Returns whether all gaps are positive.
  */
-extern bool km_score_rows(KmScore *score, const double *z, const int32_t *pick,
-						  int n, int32_t *label, float *gap, KmScoreAhead *ahead);
+extern bool km_score_rows(KmScore *score, const KmScoreRows *rows, int n,
+						  int32_t *label, float *gap, KmScoreAhead *ahead);
 
 #endif							/* KM_SCORE_H */

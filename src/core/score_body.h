@@ -30,6 +30,7 @@ typedef BODY_REAL BODY_NAME(Four) __attribute__((vector_size(4 * sizeof(BODY_REA
 typedef int32_t BODY_NAME(Labels) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
 typedef float BODY_NAME(Gaps) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
 typedef double BODY_NAME(FourDoubles) __attribute__((vector_size(32), aligned(8), may_alias));
+typedef float BODY_NAME(FourFloats) __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define VECTOR BODY_NAME(Vector)
 #define BODY_LANES ((int) (BODY_BYTES / sizeof(BODY_REAL)))
@@ -105,20 +106,26 @@ BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 	return good;
 }
 
+/* four features of a row of doubles or floats, from feature t */
+#define BODY_FOUR(row) \
+	(floats ? __builtin_convertvector(*((const BODY_NAME(FourFloats) *) ((row) + t * sizeof(float))), \
+									  BODY_NAME(FourDoubles)) : \
+	 *((const BODY_NAME(FourDoubles) *) ((row) + t * sizeof(double))))
 #define BODY_LOAD(row) \
-	__builtin_convertvector(BODY_CENTRE(*(const BODY_NAME(FourDoubles) *) ((row) + t), \
-										unit, middle), \
-							BODY_NAME(Four))
+	__builtin_convertvector(BODY_CENTRE(BODY_FOUR(row), unit, middle), BODY_NAME(Four))
+#define BODY_ONE(row) \
+	((BODY_REAL) ((floats ? ((const float *) (row))[t] : ((const double *) (row))[t]) * \
+				  score->unit - score->middle[t]))
 
 /* features first .. last - 1 of four rows: centred, and turned four by four */
 BODY_INLINE void
-BODY_NAME(score_turn) (const KmScore *score, const double *const *row, int first,
-					   int last, BODY_REAL *to)
+BODY_NAME(score_turn) (const KmScore *score, const char *const *row, int first,
+					   int last, BODY_REAL *to, const bool floats)
 {
-	const double *r0 = row[0];
-	const double *r1 = row[1];
-	const double *r2 = row[2];
-	const double *r3 = row[3];
+	const char *r0 = row[0];
+	const char *r1 = row[1];
+	const char *r2 = row[2];
+	const char *r3 = row[3];
 	BODY_NAME(FourDoubles) unit = score->unit - (BODY_NAME(FourDoubles)) {0};
 	int			lanes = score->lanes;
 	int			t;
@@ -144,11 +151,26 @@ BODY_NAME(score_turn) (const KmScore *score, const double *const *row, int first
 	}
 	for (; t < last; t++, to += lanes)
 	{
-		to[0] = (BODY_REAL) (r0[t] * score->unit - score->middle[t]);
-		to[1] = (BODY_REAL) (r1[t] * score->unit - score->middle[t]);
-		to[2] = (BODY_REAL) (r2[t] * score->unit - score->middle[t]);
-		to[3] = (BODY_REAL) (r3[t] * score->unit - score->middle[t]);
+		to[0] = BODY_ONE(r0);
+		to[1] = BODY_ONE(r1);
+		to[2] = BODY_ONE(r2);
+		to[3] = BODY_ONE(r3);
 	}
+}
+
+/* `used` rows, a whole number of blocks, into the tile */
+BODY_INLINE void
+BODY_NAME(score_turns) (const KmScore *score, const char *const *from, int used,
+						const int block, const bool floats)
+{
+	int			d = score->d;
+
+	for (int i = 0; i < used; i += block)
+		for (int first = 0; first < d; first += SCORE_TURN)
+			for (int r = 0; r < block; r += 4)
+				BODY_NAME(score_turn) (score, from + i + r, first,
+									   first + SCORE_TURN < d ? first + SCORE_TURN : d,
+									   (BODY_REAL *) score->tile + i + r, floats);
 }
 
 /*
@@ -158,7 +180,7 @@ BODY_NAME(score_turn) (const KmScore *score, const double *const *row, int first
  * lines are filled at once.
  */
 BODY_TARGET static int
-BODY_NAME(score_fill) (KmScore *score, const double *z, const int32_t *pick, int n)
+BODY_NAME(score_fill) (KmScore *score, const KmScoreRows *rows, int n)
 {
 	int			d = score->d;
 	int			lanes = score->lanes;
@@ -166,16 +188,14 @@ BODY_NAME(score_fill) (KmScore *score, const double *z, const int32_t *pick, int
 	BODY_REAL  *norm2 = (BODY_REAL *) score->norm2;
 	int			block = BODY_LANES > 4 ? BODY_LANES : 4;
 	int			used = (n + block - 1) / block * block;
-	const double *from[KM_SCORE_ROWS];
+	const char *from[KM_SCORE_ROWS];
 
 	for (int i = 0; i < used; i++)
-		from[i] = z + (size_t) pick[i < n ? i : n - 1] * d;
-	for (int i = 0; i < used; i += block)
-		for (int first = 0; first < d; first += SCORE_TURN)
-			for (int r = 0; r < block; r += 4)
-				BODY_NAME(score_turn) (score, from + i + r, first,
-									   first + SCORE_TURN < d ? first + SCORE_TURN : d,
-									   tile + i + r);
+		from[i] = score_row(rows, i < n ? i : n - 1, d);
+	if (rows->floats != NULL)
+		BODY_NAME(score_turns) (score, from, used, block, true);
+	else
+		BODY_NAME(score_turns) (score, from, used, block, false);
 	for (int lane = 0; lane < used; lane += BODY_LANES)
 	{
 		VECTOR		sum = {0};
@@ -424,7 +444,9 @@ static const KmScoreBody BODY_NAME(score_body) =
 	BODY_NAME(score_group), BODY_NAME(score_low), BODY_NAME(score_finish)
 };
 
+#undef BODY_ONE
 #undef BODY_LOAD
+#undef BODY_FOUR
 #undef BODY_FOLD
 #ifdef BODY_PORTABLE
 #undef BODY_FMA

@@ -113,7 +113,7 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 			int			n = km_chunk_batch(chunk, start, block.rows);
 			const double *w = km_chunk_weights(chunk, start);
 
-			stats_transpose(&block, chunk->values + start * d, n);
+			stats_transpose(&block, km_chunk_rows(chunk, d, start, n), n);
 			for (int t = 0; t < d; t++)
 				stats_collect(block.body, &features[t], &sums[t], &weights[t],
 							  block.column + (size_t) t * block.rows, w, n);
@@ -144,7 +144,7 @@ km_stats(KmTeam *team, KmRows *rows, const KmSpace *space)
 		{
 			int			n = km_chunk_batch(chunk, start, block.rows);
 
-			stats_transpose(&block, chunk->values + start * d, n);
+			stats_transpose(&block, km_chunk_rows(chunk, d, start, n), n);
 			for (int t = 0; t < d; t++)
 				if (stats->min[t] < stats->max[t])
 					stats_deviations(block.body, &squares[t],

@@ -173,7 +173,7 @@ summary_prepare(Summarizer *s, const double *centroids)
 	if (__builtin_cpu_supports("avx2"))
 		s->body = &summary_bodies[1];
 #endif
-	s->batch = km_groups_batch(d);
+	s->batch = km_rows_batch(d);
 
 	s->grid = km_grid_create(team, d, raw->largest, raw->smallest);
 	s->sums = km_sums_create(team, s->grid, k);
@@ -289,7 +289,7 @@ summary_means(Summarizer *s)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
-			const double *values = chunk->values + start * d;
+			const double *values = km_chunk_rows(chunk, d, start, n);
 			const double *w = km_chunk_weights(chunk, start);
 			int32_t		label[KM_TILE];
 			double		dist2[KM_TILE];
@@ -325,9 +325,10 @@ static void
 summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 {
 	int			d = s->summary->d;
+	const double *values = km_chunk_rows(chunk, d, start, n);
 
 	for (int i = 0; i < n; i += KM_TILE)
-		km_kernel_assign(s->kernel, chunk->values + (start + i) * d,
+		km_kernel_assign(s->kernel, values + (size_t) i * d,
 						 n - i < KM_TILE ? n - i : KM_TILE,
 						 chunk->label + start + i, chunk->dist2 + start + i, NULL);
 	km_groups_sort(s->groups, chunk->label + start, n);
@@ -338,7 +339,7 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 
 		if (begin < end)
 			summary_collect_cluster(s, j, s->groups->pick + begin, end - begin,
-									chunk->values + start * d, chunk->dist2 + start,
+									values, chunk->dist2 + start,
 									km_chunk_weights(chunk, start));
 	}
 }
@@ -447,7 +448,7 @@ summary_outliers(Summarizer *s, const double *centroids)
 	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
 	int			k = summary->k;
-	int			batch = km_groups_batch(summary->d);
+	int			batch = km_rows_batch(summary->d);
 	double	   *reference = km_team_alloc(team, k, sizeof(double));
 	double	   *score = km_team_alloc(team, batch, sizeof(double));
 	KmScores   *scores = km_scores_create(team, summary->total_weight);
@@ -464,7 +465,7 @@ summary_outliers(Summarizer *s, const double *centroids)
 		{
 			int			n = km_chunk_batch(chunk, start, batch);
 
-			km_outliers_score(outliers, chunk->values + start * summary->d,
+			km_outliers_score(outliers, km_chunk_rows(chunk, summary->d, start, n),
 							  chunk->label + start, chunk->dist2 + start, n, score);
 			km_scores_add(scores, score, km_chunk_weights(chunk, start), n);
 			km_team_check(team);

@@ -39,7 +39,7 @@ km_deal_write(void *arg, char *room)
 	first = chunk->nrows - n;
 	for (int64 i = first; i < chunk->nrows; i++)
 	{
-		memcpy(room, chunk->values + i * store->d, values);
+		memcpy(room, km_chunk_rows(chunk, store->d, i, 1), values);
 		if (store->weighted)
 			memcpy(room + values, &chunk->weight[i], sizeof(double));
 		room += dealer->row_bytes;

@@ -63,7 +63,7 @@ km_expand(const KmExpansion *expansion, KmStore *from, KmStore *to, bool take)
 		{
 			if (i % 1024 == 0)
 				CHECK_FOR_INTERRUPTS();
-			km_expand_row(expansion, chunk->values + i * from->d, km_store_room(to));
+			km_expand_row(expansion, km_chunk_rows(chunk, from->d, i, 1), km_store_room(to));
 			km_store_push(to, from->weighted ? chunk->weight[i] : 1);
 		}
 		if (take)

@@ -17,6 +17,8 @@
 #include "engine/store.h"
 #include "engine/team.h"
 
+static void km_points_swap_bytes(void *records, Size bytes, int64 i, int64 j);
+
 struct KmPoints
 {
 	MemoryContext cxt;			/* rows, and this struct */
@@ -126,9 +128,12 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 	}
 	for (int c = 0; c < points->final->nchunks; c++)
 	{
-		KmChunk    *chunk = km_store_edit(points->final, c);
+		KmChunk    *chunk = km_store_get(points->final, c);
 
 		km_team_check(points->team);
+		if (chunk->values == NULL)
+			continue;			/* floats: nothing is missing */
+		chunk = km_store_edit(points->final, c);
 		for (int64 i = 0; i < chunk->nrows; i++)
 			for (int t = 0; t < d; t++)
 				if (isnan(chunk->values[i * d + t]))
@@ -161,14 +166,17 @@ km_points_range(KmPoints *points, double *low, double *high)
 
 		for (int64 i = 0; i < chunk->nrows; i++)
 		{
+			const double *x;
+
 			if (i % 1024 == 0)
 				km_team_check(points->team);
 			if (!(chunk->weight[i] > 0))
 				continue;
+			x = km_chunk_rows(chunk, d, i, 1);
 			for (int t = 0; t < d; t++)
 			{
-				low[t] = Max(low[t], -chunk->values[i * d + t]);
-				high[t] = Max(high[t], chunk->values[i * d + t]);
+				low[t] = Max(low[t], -x[t]);
+				high[t] = Max(high[t], x[t]);
 			}
 		}
 	}
@@ -283,19 +291,27 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 static void
 km_points_swap(KmChunk *chunk, int d, int64 i, int64 j)
 {
-	for (int t = 0; t < d; t++)
-	{
-		double		value = chunk->values[i * d + t];
-
-		chunk->values[i * d + t] = chunk->values[j * d + t];
-		chunk->values[j * d + t] = value;
-	}
+	if (chunk->values != NULL)
+		km_points_swap_bytes(chunk->values, d * sizeof(double), i, j);
+	else
+		km_points_swap_bytes(chunk->floats, d * sizeof(float), i, j);
 	if (chunk->weight != NULL)
-	{
-		double		weight = chunk->weight[i];
+		km_points_swap_bytes(chunk->weight, sizeof(double), i, j);
+}
 
-		chunk->weight[i] = chunk->weight[j];
-		chunk->weight[j] = weight;
+/* swap the i-th and the j-th of records of so many bytes */
+static void
+km_points_swap_bytes(void *records, Size bytes, int64 i, int64 j)
+{
+	char	   *a = (char *) records + i * bytes;
+	char	   *b = (char *) records + j * bytes;
+
+	for (Size at = 0; at < bytes; at++)
+	{
+		char		byte = a[at];
+
+		a[at] = b[at];
+		b[at] = byte;
 	}
 }
 
@@ -320,7 +336,7 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 		{
 			if (i % 1024 == 0)
 				km_team_check(points->team);
-			if (km_space_row(&points->space, chunk->values + i * d, z))
+			if (km_space_row(&points->space, km_chunk_rows(chunk, d, i, 1), z))
 			{
 				if (kept < i)
 					km_points_swap(km_store_edit(store, c), d, kept, i);

@@ -8,8 +8,8 @@
  * million rows make few chunks.  Everything that belongs to a row is in one
  * block of memory:
  *
- *		values: capacity x d doubles
  *		weight: capacity doubles, if weighted
+ *		values: capacity x d doubles or floats, and up to 4 bytes of padding
  *		marks: what the core notes beside the rows
  *			dist2: capacity doubles, or bound: as many floats
  *			label: capacity int32s
@@ -18,8 +18,7 @@
  * Bounds use the memory of dist2, since seeding is over when they are needed.
  *
  * When the next chunk would exceed the budget, it goes to a file, and all that
- * follow.  They have one capacity, so a chunk's place in the file follows from
- * its number.  One block in memory, the window, holds one of them at a time.
+ * follow.  One block in memory, the window, holds one of them at a time.
  * Values and weights, which never change during a fit, are in one file, marks in
  * another, so that a pass writes back no more than marks, and of those only the
  * pieces that it has changed: they are compared with a copy of what was read,
@@ -71,22 +70,26 @@ struct KmSpill
 	char	   *marks_read;		/* the marks in the window as they were read */
 	int			loaded;			/* which chunk is in the window; -1: none */
 	bool		edited;			/* its values have changed */
-	int			nmarks;			/* chunks, from the first one in a file, whose
-								 * marks have been written */
+	off_t		marks_end;		/* of the file: marks beyond have not been written */
 	MemoryContextCallback callback;
 };
 
 static int64 km_store_tiles(int64 capacity);
 static void km_store_begin_chunk(KmStore *store);
 static char *km_store_block(KmStore *store, Size bytes);
+static void km_store_widen(KmStore *store, int64 nrows);
+static Size km_store_row_bytes(const KmStore *store, bool narrow);
+static int64 km_store_max_capacity(const KmStore *store, bool narrow);
+static Size km_store_values_bytes(const KmStore *store, bool narrow, int64 capacity);
+static Size km_store_bytes(const KmStore *store, bool narrow, int64 capacity);
+static Size km_store_window_bytes(const KmStore *store);
 static int64 km_store_next_capacity(const KmStore *store);
-static void km_store_lay_out(const KmStore *store, KmChunk *chunk, char *block,
-							 int64 capacity);
+static void km_store_lay_out(KmStore *store, KmStoreChunk *chunk, char *block);
 static void km_store_begin_spill(KmStore *store);
 static void km_store_load(KmStore *store, int chunk);
 static void km_store_evict(KmStore *store);
-static void km_store_clear_marks(KmStore *store);
-static void km_store_write_marks(KmStore *store, int place);
+static void km_store_clear_marks(KmStore *store, const KmStoreChunk *chunk);
+static void km_store_write_marks(KmStore *store, const KmStoreChunk *chunk);
 static void km_store_read(BufFile *file, off_t offset, char *data, Size bytes);
 static void km_store_write(BufFile *file, off_t offset, char *data, Size bytes);
 static void km_store_closed(ResourceReleasePhase phase, bool commit, bool top,
@@ -97,15 +100,13 @@ KmStore *
 km_store_create(MemoryContext cxt, int d, bool weighted, Size budget)
 {
 	KmStore    *store = MemoryContextAllocZero(cxt, sizeof(KmStore));
-	Size		chunk_bytes = Min(KM_STORE_CHUNK_BYTES, budget / KM_STORE_CHUNK_SHARE);
 
 	store->cxt = cxt;
 	store->d = d;
 	store->weighted = weighted;
-	store->row_bytes = mul_size(d + (weighted ? 1 : 0), sizeof(double));
+	store->narrow = true;
 	store->budget = budget;
-	store->max_capacity =
-		km_store_tiles(chunk_bytes / (store->row_bytes + KM_STORE_MARK_BYTES));
+	store->chunk_bytes = Min(KM_STORE_CHUNK_BYTES, budget / KM_STORE_CHUNK_SHARE);
 	return store;
 }
 
@@ -130,7 +131,7 @@ km_store_copy(KmStore *from, MemoryContext cxt)
 		CHECK_FOR_INTERRUPTS();
 		for (int64 i = 0; i < chunk->nrows; i++)
 		{
-			memcpy(km_store_room(store), chunk->values + i * from->d,
+			memcpy(km_store_room(store), km_chunk_rows(chunk, from->d, i, 1),
 				   from->d * sizeof(double));
 			km_store_push(store, from->weighted ? chunk->weight[i] : 1);
 		}
@@ -168,20 +169,46 @@ km_store_extend(KmStore *store)
 {
 	int			last = store->nchunks - 1;
 
-	if (store->spill != NULL && store->chunks[last].rows.nrows < store->max_capacity)
+	if (store->open == NULL && store->spill != NULL && last >= store->first_spilled &&
+		store->chunks[last].rows.nrows < store->chunks[last].capacity)
 		store->open = km_store_edit(store, last);
 	else
 		km_store_begin_chunk(store);
-	store->room = store->last_capacity - store->open->nrows;
+	last = store->nchunks - 1;
+	store->room = store->chunks[last].capacity - store->open->nrows;
+}
+
+/*
+ * Bring the row in store->wide into its place among floats.  If a value would be
+ * rounded by it, rows are doubles from here on, this one first.
+ */
+void
+km_store_narrow(KmStore *store)
+{
+	const double *wide = store->wide;
+	float	   *floats = store->open->floats + store->open->nrows * store->d;
+	bool		exact = true;
+
+	for (int t = 0; t < store->d; t++)
+	{
+		floats[t] = (float) wide[t];
+		exact &= floats[t] == wide[t];
+	}
+	if (exact)
+		return;
+	store->narrow = false;
+	if (store->open->nrows == 0)
+		km_store_pop(store, 0);
+	km_store_begin_chunk(store);
+	store->room = store->chunks[store->nchunks - 1].capacity;
+	memcpy(store->open->values, wide, store->d * sizeof(double));
 }
 
 static void
 km_store_begin_chunk(KmStore *store)
 {
 	int64		capacity = km_store_next_capacity(store);
-	Size		row_bytes = store->row_bytes + KM_STORE_MARK_BYTES;
-	Size		bytes = mul_size(capacity, row_bytes);
-	Size		window = mul_size(store->max_capacity, row_bytes + KM_STORE_MARK_BYTES);
+	Size		bytes;
 	KmStoreChunk *chunk;
 
 	if (store->nchunks == store->maxchunks)
@@ -194,30 +221,38 @@ km_store_begin_chunk(KmStore *store)
 			repalloc_huge(store->chunks, chunks_bytes);
 		store->maxchunks = more;
 	}
+	chunk = &store->chunks[store->nchunks];
+	memset(chunk, 0, sizeof(KmStoreChunk));
+	chunk->capacity = capacity;
+	bytes = km_store_bytes(store, store->narrow, capacity);
 	if (store->spill == NULL && store->nchunks > 0 &&
-		store->used + bytes + window > store->budget)
+		store->used + bytes + km_store_window_bytes(store) > store->budget)
 	{
 		km_store_begin_spill(store);
 		store->first_spilled = store->nchunks;
 	}
-
-	chunk = &store->chunks[store->nchunks];
-	memset(chunk, 0, sizeof(KmStoreChunk));
 	if (store->spill == NULL)
 	{
-		km_store_lay_out(store, &chunk->rows, km_store_block(store, bytes), capacity);
+		km_store_lay_out(store, chunk, km_store_block(store, bytes));
 		store->used += bytes;
 	}
 	else
 	{
-		capacity = store->max_capacity;
 		km_store_evict(store);
-		km_store_clear_marks(store);
-		km_store_lay_out(store, &chunk->rows, store->spill->window, capacity);
+		chunk->capacity = km_store_max_capacity(store, store->narrow);
+		if (store->nchunks > store->first_spilled)
+		{
+			const KmStoreChunk *before = chunk - 1;
+
+			chunk->values_at = before->values_at +
+				km_store_values_bytes(store, before->rows.values == NULL, before->capacity);
+			chunk->marks_at = before->marks_at + before->capacity * KM_STORE_MARK_BYTES;
+		}
+		km_store_lay_out(store, chunk, store->spill->window);
+		km_store_clear_marks(store, chunk);
 		store->spill->loaded = store->nchunks;
 		store->spill->edited = true;
 	}
-	store->last_capacity = capacity;
 	store->open = &chunk->rows;
 	store->nchunks++;
 }
@@ -244,23 +279,93 @@ km_store_block(KmStore *store, Size bytes)
 static int64
 km_store_next_capacity(const KmStore *store)
 {
-	int64		capacity = store->last_capacity * 2;
+	int64		capacity = store->nchunks > 0 ?
+		store->chunks[store->nchunks - 1].capacity * 2 :
+		KM_STORE_FIRST_BYTES / km_store_row_bytes(store, store->narrow);
 
-	if (store->nchunks == 0)
-		capacity = KM_STORE_FIRST_BYTES / (store->row_bytes + KM_STORE_MARK_BYTES);
-	return Min(km_store_tiles(capacity), store->max_capacity);
+	return Min(km_store_tiles(capacity), km_store_max_capacity(store, store->narrow));
 }
 
-static void
-km_store_lay_out(const KmStore *store, KmChunk *chunk, char *block, int64 capacity)
+/* all of a row, in a chunk of floats or of doubles */
+static Size
+km_store_row_bytes(const KmStore *store, bool narrow)
 {
-	chunk->values = (double *) block;
-	chunk->weight = store->weighted ? chunk->values + capacity * store->d : NULL;
-	block += capacity * store->row_bytes;
-	chunk->dist2 = (double *) block;
-	chunk->bound = (float *) block;
-	chunk->label = (int32 *) (chunk->dist2 + capacity);
-	chunk->bucket = (uint16 *) (chunk->label + capacity);
+	return store->d * (narrow ? sizeof(float) : sizeof(double)) +
+		(store->weighted ? sizeof(double) : 0) + KM_STORE_MARK_BYTES;
+}
+
+static int64
+km_store_max_capacity(const KmStore *store, bool narrow)
+{
+	return km_store_tiles(store->chunk_bytes / km_store_row_bytes(store, narrow));
+}
+
+/* values and weights */
+static Size
+km_store_values_bytes(const KmStore *store, bool narrow, int64 capacity)
+{
+	Size		values = mul_size(capacity, store->d * (narrow ? sizeof(float) : sizeof(double)));
+
+	return MAXALIGN(values) + (store->weighted ? capacity * sizeof(double) : 0);
+}
+
+static Size
+km_store_bytes(const KmStore *store, bool narrow, int64 capacity)
+{
+	return km_store_values_bytes(store, narrow, capacity) + capacity * KM_STORE_MARK_BYTES;
+}
+
+/* for any chunk that may yet come */
+static Size
+km_store_window_bytes(const KmStore *store)
+{
+	Size		doubles = km_store_bytes(store, false, km_store_max_capacity(store, false));
+	Size		floats = km_store_bytes(store, true, km_store_max_capacity(store, true));
+
+	return store->narrow ? Max(doubles, floats) : doubles;
+}
+
+/* a chunk as it is now decided to be: of doubles or of floats */
+static void
+km_store_lay_out(KmStore *store, KmStoreChunk *chunk, char *block)
+{
+	KmChunk    *rows = &chunk->rows;
+
+	char	   *start = block;
+
+	if (store->weighted)
+	{
+		rows->weight = (double *) block;
+		block += chunk->capacity * sizeof(double);
+	}
+	if (store->narrow)
+	{
+		km_store_widen(store, Min(chunk->capacity, km_rows_batch(store->d)));
+		rows->floats = (float *) block;
+		rows->room = store->wide;
+	}
+	else
+		rows->values = (double *) block;
+	rows->dist2 = (double *) (start + km_store_values_bytes(store, store->narrow,
+															chunk->capacity));
+	rows->bound = (float *) rows->dist2;
+	rows->label = (int32 *) (rows->dist2 + chunk->capacity);
+	rows->bucket = (uint16 *) (rows->label + chunk->capacity);
+}
+
+/* Make sure that so many rows of floats can be read as doubles. */
+static void
+km_store_widen(KmStore *store, int64 nrows)
+{
+	Size		bytes = mul_size(mul_size(nrows, store->d), sizeof(double));
+
+	if (nrows <= store->wide_rows)
+		return;
+	if (store->wide != NULL)
+		pfree(store->wide);
+	store->wide = MemoryContextAllocHuge(store->cxt, bytes);
+	store->used += bytes - store->wide_rows * store->d * sizeof(double);
+	store->wide_rows = nrows;
 }
 
 /* ---- Chunks ---- */
@@ -271,6 +376,7 @@ km_store_get(KmStore *store, int chunk)
 	if (store->spill != NULL && chunk >= store->first_spilled &&
 		chunk != store->spill->loaded)
 		km_store_load(store, chunk);
+	store->chunks[chunk].rows.room = store->wide;
 	return &store->chunks[chunk].rows;
 }
 
@@ -299,11 +405,16 @@ km_store_pop(KmStore *store, int64 nrows)
 	store->nchunks--;
 	if (store->spill == NULL || last < store->first_spilled)
 	{
-		store->used -= Min(store->used, GetMemoryChunkSpace(chunk->values));
-		pfree(chunk->values);
+		store->used -= km_store_bytes(store, chunk->values == NULL,
+									  store->chunks[last].capacity);
+		pfree(store->weighted ? (void *) chunk->weight :
+			  chunk->values != NULL ? (void *) chunk->values : chunk->floats);
 	}
 	else if (store->spill->loaded == last)
+	{
+		store->spill->edited = false;
 		store->spill->loaded = -1;
+	}
 }
 
 void
@@ -325,18 +436,6 @@ km_store_unhide(KmStore *store)
 
 /* ---- Files ---- */
 
-static Size
-km_store_values_bytes(const KmStore *store)
-{
-	return store->max_capacity * store->row_bytes;
-}
-
-static Size
-km_store_marks_bytes(const KmStore *store)
-{
-	return store->max_capacity * KM_STORE_MARK_BYTES;
-}
-
 /*
  * The window is cleared once: whatever of it is written to a file has been
  * written to before.
@@ -344,15 +443,16 @@ km_store_marks_bytes(const KmStore *store)
 static void
 km_store_begin_spill(KmStore *store)
 {
-	Size		marks = km_store_marks_bytes(store);
+	Size		window = km_store_window_bytes(store);
+	Size		marks = KM_STORE_MARK_BYTES * Max(km_store_max_capacity(store, false),
+												  km_store_max_capacity(store, store->narrow));
 	KmSpill    *spill;
 	MemoryContext oldcxt = MemoryContextSwitchTo(store->cxt);
 	ResourceOwner oldowner = CurrentResourceOwner;
 
 	spill = palloc0(sizeof(KmSpill));
 	spill->loaded = -1;
-	spill->window = MemoryContextAllocExtended(store->cxt,
-											   km_store_values_bytes(store) + marks,
+	spill->window = MemoryContextAllocExtended(store->cxt, window,
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	spill->marks_read = MemoryContextAllocExtended(store->cxt, marks,
 												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -374,32 +474,30 @@ static void
 km_store_load(KmStore *store, int chunk)
 {
 	KmSpill    *spill = store->spill;
-	Size		values = km_store_values_bytes(store);
-	Size		marks = km_store_marks_bytes(store);
-	int			place = chunk - store->first_spilled;
+	const KmStoreChunk *wanted = &store->chunks[chunk];
 
 	km_store_evict(store);
-	km_store_read(spill->values, (off_t) place * values, spill->window, values);
+	km_store_read(spill->values, wanted->values_at, spill->window,
+				  km_store_values_bytes(store, wanted->rows.values == NULL, wanted->capacity));
 
-	if (place < spill->nmarks)
+	if (wanted->marks_at < spill->marks_end)
 	{
-		km_store_read(spill->marks, (off_t) place * marks, spill->window + values,
-					  marks);
-		memcpy(spill->marks_read, spill->window + values, marks);
+		Size		marks = wanted->capacity * KM_STORE_MARK_BYTES;
+
+		km_store_read(spill->marks, wanted->marks_at, (char *) wanted->rows.dist2, marks);
+		memcpy(spill->marks_read, wanted->rows.dist2, marks);
 	}
 	else
-		km_store_clear_marks(store);
+		km_store_clear_marks(store, wanted);
 	spill->loaded = chunk;
 }
 
 /* Marks that have never been written are 0. */
 static void
-km_store_clear_marks(KmStore *store)
+km_store_clear_marks(KmStore *store, const KmStoreChunk *chunk)
 {
-	Size		marks = km_store_marks_bytes(store);
-
-	memset(store->spill->window + km_store_values_bytes(store), 0, marks);
-	memset(store->spill->marks_read, 0, marks);
+	memset(chunk->rows.dist2, 0, chunk->capacity * KM_STORE_MARK_BYTES);
+	memset(store->spill->marks_read, 0, chunk->capacity * KM_STORE_MARK_BYTES);
 }
 
 /* Empty the window: write what has changed. */
@@ -407,15 +505,17 @@ static void
 km_store_evict(KmStore *store)
 {
 	KmSpill    *spill = store->spill;
-	Size		values = km_store_values_bytes(store);
-	int			place = spill->loaded - store->first_spilled;
+	const KmStoreChunk *chunk;
 
 	if (spill->loaded < 0)
 		return;
+	chunk = &store->chunks[spill->loaded];
 	if (spill->edited)
-		km_store_write(spill->values, (off_t) place * values, spill->window, values);
-	km_store_write_marks(store, place);
-	if (store->open == &store->chunks[spill->loaded].rows)
+		km_store_write(spill->values, chunk->values_at, spill->window,
+					   km_store_values_bytes(store, chunk->rows.values == NULL,
+											 chunk->capacity));
+	km_store_write_marks(store, chunk);
+	if (store->open == &chunk->rows)
 	{
 		store->open = NULL;
 		store->room = 0;
@@ -430,11 +530,11 @@ km_store_evict(KmStore *store)
  * get theirs as well: marks_read, which then is 0.
  */
 static void
-km_store_write_marks(KmStore *store, int place)
+km_store_write_marks(KmStore *store, const KmStoreChunk *chunk)
 {
 	KmSpill    *spill = store->spill;
-	Size		bytes = km_store_marks_bytes(store);
-	char	   *marks = spill->window + km_store_values_bytes(store);
+	Size		bytes = chunk->capacity * KM_STORE_MARK_BYTES;
+	char	   *marks = (char *) chunk->rows.dist2;
 
 	for (Size at = 0; at < bytes; at += KM_STORE_PIECE_BYTES)
 	{
@@ -442,10 +542,14 @@ km_store_write_marks(KmStore *store, int place)
 
 		if (memcmp(spill->marks_read + at, marks + at, piece) == 0)
 			continue;
-		while (spill->nmarks <= place)
-			km_store_write(spill->marks, (off_t) spill->nmarks++ * bytes,
-						   spill->marks_read, bytes);
-		km_store_write(spill->marks, (off_t) place * bytes + at, marks + at, piece);
+		while (spill->marks_end < chunk->marks_at + bytes)
+		{
+			Size		more = Min(bytes, chunk->marks_at + bytes - spill->marks_end);
+
+			km_store_write(spill->marks, spill->marks_end, spill->marks_read, more);
+			spill->marks_end += more;
+		}
+		km_store_write(spill->marks, chunk->marks_at + at, marks + at, piece);
 	}
 }
 

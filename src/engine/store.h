@@ -9,7 +9,11 @@
  *		km_store_room, km_store_push	(row by row)
  *		km_store_get, km_store_edit		(chunk by chunk)
  *
- * in any order and as often as needed.  A chunk in memory stays where it is.  All
+ * in any order and as often as needed.  A row is written as doubles.  While no
+ * value has been rounded by it, rows are kept as floats; from the first that
+ * would be, as doubles, in a new chunk.  So a chunk is of one kind.
+ *
+ * A chunk in memory stays where it is.  All
  * chunks in files share one window: a chunk in it is gone with the next call that
  * needs another one.
  *
@@ -30,7 +34,10 @@ typedef struct KmStoreChunk
 {
 	KmChunk		rows;			/* of a chunk in a file: where it lies while it is
 								 * in the window */
+	int64		capacity;		/* rows */
 	int64		hidden;			/* rows behind rows.nrows, see km_store_hide() */
+	off_t		values_at;		/* of a chunk in a file: its places */
+	off_t		marks_at;
 } KmStoreChunk;
 
 typedef struct KmStore
@@ -42,11 +49,13 @@ typedef struct KmStore
 	MemoryContext cxt;
 	int			d;
 	bool		weighted;
-	Size		row_bytes;		/* values and weight */
+	bool		narrow;			/* new chunks are of floats */
+	double	   *wide;			/* wide_rows x d: a new row before it is narrowed, and
+								 * floats read as doubles; NULL: not needed so far */
+	int64		wide_rows;
 	Size		budget;
+	Size		chunk_bytes;	/* of a chunk, at most, if that is a row */
 	Size		used;			/* by chunks in memory */
-	int64		last_capacity;	/* of the chunk begun last, in rows */
-	int64		max_capacity;	/* of any, and of the window */
 	KmStoreChunk *chunks;
 	int			nchunks;
 	int			maxchunks;
@@ -76,6 +85,7 @@ extern void km_store_limit(KmStore *store, Size budget);
 extern void km_store_close(KmStore *store);
 
 extern void km_store_extend(KmStore *store);
+extern void km_store_narrow(KmStore *store);
 
 /*
  * Room for one more row of d values.  The caller writes them and then calls
@@ -86,13 +96,16 @@ km_store_room(KmStore *store)
 {
 	if (unlikely(store->room == 0))
 		km_store_extend(store);
-	return store->open->values + store->open->nrows * store->d;
+	return store->open->values != NULL ?
+		store->open->values + store->open->nrows * store->d : store->wide;
 }
 
 /* weight is ignored unless the store is weighted */
 static inline void
 km_store_push(KmStore *store, double weight)
 {
+	if (store->open->values == NULL)
+		km_store_narrow(store);
 	if (store->weighted)
 		store->open->weight[store->open->nrows] = weight;
 	store->open->nrows++;

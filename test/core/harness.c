@@ -307,6 +307,11 @@ rows_create(const double *values, const double *weight, int64_t n, int d,
 void
 rows_free(TestRows *rows)
 {
+	for (int c = 0; c < rows->rows.nchunks; c++)
+	{
+		free(rows->chunks[c].floats);
+		free(rows->chunks[c].room);
+	}
 	free(rows->chunks);
 	free(rows->values);
 	free(rows->weight);
@@ -315,6 +320,27 @@ rows_free(TestRows *rows)
 	free(rows->dist2);
 	free(rows->bucket);
 	free(rows);
+}
+
+void
+rows_narrow(TestRows *rows, int step)
+{
+	int			d = rows->rows.d;
+
+	for (int c = 0; c < rows->rows.nchunks; c += step)
+	{
+		KmChunk    *chunk = &rows->chunks[c];
+
+		chunk->floats = malloc(chunk->nrows * d * sizeof(float) + 1);
+		chunk->room = malloc((size_t) km_rows_batch(d) * d * sizeof(double));
+		for (int64_t i = 0; i < chunk->nrows * d; i++)
+		{
+			chunk->floats[i] = (float) chunk->values[i];
+			if (chunk->floats[i] != chunk->values[i])
+				abort();
+		}
+		chunk->values = NULL;
+	}
 }
 
 TestRows *
@@ -343,6 +369,23 @@ rows_shuffled(const TestRows *rows, uint64_t seed, int64_t chunk_rows,
 			copy->weight[i] = rows->weight[where[i]];
 	}
 	return copy;
+}
+
+void
+summary_free(KmTeam *team, KmSummary *s)
+{
+	km_team_release(team, s->size);
+	km_team_release(team, s->weight);
+	km_team_release(team, s->inertia);
+	km_team_release(team, s->radius_rms);
+	km_team_release(team, s->radius_max);
+	km_team_release(team, s->mean);
+	km_team_release(team, s->stddev);
+	km_team_release(team, s->min);
+	km_team_release(team, s->max);
+	km_team_release(team, s->outliers.upper);
+	km_team_release(team, s->outliers.weight);
+	km_team_release(team, s);
 }
 
 double

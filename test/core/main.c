@@ -13,6 +13,7 @@ main(void)
 	test_sums();
 	test_space();
 	test_kernel();
+	test_floats();
 	test_stats();
 	test_summary();
 	test_seed();

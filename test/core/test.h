@@ -10,6 +10,7 @@
 
 #include "core/core.h"
 #include "core/rows.h"
+#include "core/stats.h"
 
 /* one line of TAP; returns cond */
 extern bool ok(bool cond, const char *format,...)
@@ -53,9 +54,14 @@ extern TestRows *rows_create(const double *values, const double *weight,
 							 int64_t n, int d, int64_t chunk_rows);
 extern void rows_free(TestRows *rows);
 
+/* make every step-th chunk one of floats, from which its values must not differ */
+extern void rows_narrow(TestRows *rows, int step);
+
 /* the same rows in another order; where[i] is the old place of row i */
 extern TestRows *rows_shuffled(const TestRows *rows, uint64_t seed,
 							   int64_t chunk_rows, int64_t *where);
+
+extern void summary_free(KmTeam *team, KmSummary *s);
 
 /* deterministic numbers for test data */
 extern double uniform(uint64_t seed, uint64_t i);	/* [0, 1) */
@@ -68,6 +74,7 @@ extern double *read_iris(int64_t *n);	/* n x 4, to be freed */
 extern void test_sums(void);
 extern void test_space(void);
 extern void test_kernel(void);
+extern void test_floats(void);
 extern void test_stats(void);
 extern void test_summary(void);
 extern void test_seed(void);

@@ -109,11 +109,26 @@ near_ties(double *values, const double *centroids, int k, int d, uint64_t seed)
 	}
 }
 
+/* a chunk of floats with the values, which are rounded (and none infinite) */
+static void
+round_to_floats(KmChunk *chunk, int n, float *floats)
+{
+	for (int i = 0; i < n; i++)
+	{
+		floats[i] = (float) chunk->values[i];
+		floats[i] = isfinite(floats[i]) ? floats[i] : 1;
+		chunk->values[i] = floats[i];
+	}
+	chunk->values = NULL;
+	chunk->floats = floats;
+}
+
 static void
 test_searches(KmSimd simd)
 {
 	KmTeam	   *team = solo_team();
 	double	   *values = malloc(KM_TILE * LARGE_D * sizeof(double));
+	float	   *floats = malloc(KM_TILE * LARGE_D * sizeof(float));
 	double	   *centroids = malloc(MAX_K * LARGE_D * sizeof(double));
 	int64_t		proven = 0;
 
@@ -127,6 +142,7 @@ test_searches(KmSimd simd)
 			int			k = 1 + (int) (uniform(turn, 2) * MAX_K);
 			KmSpace		space = {d, NULL, NULL, false};
 			KmKernel   *kernel = km_kernel_create(team, &space, k);
+			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
 			int32_t		pick[KM_TILE];
 			int32_t		label[KM_TILE];
 			float		gap[KM_TILE];
@@ -140,10 +156,12 @@ test_searches(KmSimd simd)
 				for (int i = 0; i < KM_TILE; i++)
 					for (int t = 0; t < d; t++)
 						values[i * d + t] = value(kind, turn, i + 100, t);
+			if (turn % 2 == 0)
+				round_to_floats(&chunk, KM_TILE * d, floats);
 			for (int i = 0; i < KM_TILE; i++)
 				pick[i] = (i * 5) % KM_TILE;
 			km_kernel_set(kernel, centroids, k);
-			km_kernel_label(kernel, values, pick, KM_TILE, label, gap);
+			km_kernel_label(kernel, &chunk, 0, pick, KM_TILE, label, gap);
 			for (int i = 0; i < KM_TILE; i++)
 			{
 				good = good && search_right(values + pick[i] * d, centroids, k, d,
@@ -157,6 +175,7 @@ test_searches(KmSimd simd)
 	}
 	ok(proven > KINDS * 150 * KM_TILE / 8, "search: most rows need no definition");
 	free(centroids);
+	free(floats);
 	free(values);
 }
 

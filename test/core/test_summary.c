@@ -11,23 +11,6 @@
 #include "core/kernel.h"
 #include "core/stats.h"
 
-static void
-summary_free(KmTeam *team, KmSummary *s)
-{
-	km_team_release(team, s->size);
-	km_team_release(team, s->weight);
-	km_team_release(team, s->inertia);
-	km_team_release(team, s->radius_rms);
-	km_team_release(team, s->radius_max);
-	km_team_release(team, s->mean);
-	km_team_release(team, s->stddev);
-	km_team_release(team, s->min);
-	km_team_release(team, s->max);
-	km_team_release(team, s->outliers.upper);
-	km_team_release(team, s->outliers.weight);
-	km_team_release(team, s);
-}
-
 static bool
 same_summary(const KmSummary *a, const KmSummary *b)
 {

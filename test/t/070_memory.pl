@@ -21,8 +21,8 @@ log_temp_files = 0
 CONF
 $node->restart;
 $node->safe_psql('postgres', qq{
-CREATE TABLE data AS SELECT (i * 7919::bigint % 10007)::float8 AS a, (i * 104729::bigint % 9973)::float8 AS b, (i % 101)::float8 AS c, (i % 103)::float8 AS d,
-  (i % 107)::float8 AS e, (i % 109)::float8 AS f, (i % 113)::float8 AS g, (i % 127)::float8 AS h FROM generate_series(1, $rows) i;
+CREATE TABLE data AS SELECT (i * 7919::bigint % 10007) / 7::float8 AS a, (i * 104729::bigint % 9973) / 7::float8 AS b, (i % 101) / 7::float8 AS c, (i % 103) / 7::float8 AS d,
+  (i % 107) / 7::float8 AS e, (i % 109) / 7::float8 AS f, (i % 113) / 7::float8 AS g, (i % 127) / 7::float8 AS h FROM generate_series(1, $rows) i;
 ANALYZE data});
 
 # the fit and its arguments, after the model's name
@@ -57,6 +57,15 @@ is($same, 't', 'the same model as in memory');
 
 # values, and what the documentation grants beside them
 cmp_ok(($all - $small) * 1024 / $rows, '<=', 8 * 8 * 1.1 + 14, 'bytes for a row in memory');
+
+# floats take half of it
+my $real = $node->safe_psql('postgres', qq{
+SET client_min_messages = error;
+SET maintenance_work_mem = '1GB';
+DO \$\$ BEGIN PERFORM kmeans_fit('real', 'SELECT a::real, b::real, c::real, d::real, e::real, f::real, g::real, h::real FROM data',
+  k => 8, init => 'random', n_init => 1, max_iter => 5, tol => 0); END \$\$;
+$peak});
+cmp_ok(($real - $small) * 1024 / $rows, '<=', 8 * 4 * 1.1 + 14, 'bytes for a row of floats in memory');
 
 # ---- An error, a cancel, an end ----
 

@@ -190,7 +190,7 @@ measure_label(TestRows *rows, const KmSpace *space, const double *centroids, int
 				n = few - at < n ? (int) (few - at) : n;
 				for (int p = 0; p < n; p++)
 					pick[p] = p;
-				km_kernel_label(kernel, chunk->values + at * space->d, pick, n, label, gap);
+				km_kernel_label(kernel, chunk, at, pick, n, label, gap);
 				memcpy(chunk->label + i, label, n * sizeof(int32_t));
 			}
 		}
