@@ -1,5 +1,20 @@
 -- Pictures and lab data.
 
+CREATE FUNCTION kmeans_plot(
+  model      text,
+  x          text DEFAULT NULL,
+  y          text DEFAULT NULL,
+  source     text DEFAULT NULL,
+  max_points int  DEFAULT 2000,
+  width      int  DEFAULT 800,
+  height     int  DEFAULT 600,
+  title      text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_plot(text, text, text, text, int, int, int, text) IS
+'a picture (SVG) of at most max_points rows of a source (NULL: the model''s own), coloured by cluster, with centroids as red crosses and a legend; on the features x and y, or on the first two principal components';
+
 -- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,

@@ -22,6 +22,7 @@ main(void)
 	test_assignment();
 	test_blobs();
 	test_criteria();
+	test_principal();
 	ok(solo_allocated() == 0, "everything allocated was released");
 	return ok_all() ? 0 : 1;
 }

@@ -83,5 +83,6 @@ extern void test_pruning(void);
 extern void test_assignment(void);
 extern void test_blobs(void);
 extern void test_criteria(void);
+extern void test_principal(void);
 
 #endif							/* TEST_H */

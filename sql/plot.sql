@@ -1,0 +1,142 @@
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kmeans;
+SET extra_float_digits = 1;
+
+CREATE FUNCTION error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE statement;
+  RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+  RETURN sqlstate || ' ' || sqlerrm;
+END $$;
+
+-- what XPath finds in a picture; s: stands for the namespace of SVG
+CREATE FUNCTION found(picture text, path text) RETURNS text[] LANGUAGE sql AS $$
+  SELECT xpath(path, xmlparse(DOCUMENT picture), ARRAY[ARRAY['s', 'http://www.w3.org/2000/svg']])::text[]
+$$;
+CREATE FUNCTION counted(picture text, path text) RETURNS int LANGUAGE sql AS $$
+  SELECT cardinality(found(picture, path))
+$$;
+
+-- a picture that fetches something, or runs something
+CREATE FUNCTION is_safe(picture text) RETURNS boolean LANGUAGE sql AS $$
+  SELECT picture !~* '<script|<foreign|<image|<use|href=|url\(|@import|<[^>]*\son[a-z]+='
+$$;
+
+CREATE TABLE iris AS SELECT * FROM kmeans_iris();
+CREATE TABLE blobs AS SELECT id, x[1] AS x, x[2] AS y FROM kmeans_make_blobs(300, 4, cluster_std => 0.70, seed => 42);
+SELECT k FROM kmeans_fit('plot iris', 'iris', k => 3);
+SELECT k FROM kmeans_fit('plot iris z', 'iris', k => 3, scale => 'standard');
+SELECT k FROM kmeans_fit('plot blobs', 'blobs', k => 4);
+SELECT k FROM kmeans_fit('plot strip', 'iris', '{petal_length}', k => 3);
+
+-- rows, one element each; centroids, red; a legend
+SELECT counted(p, '//s:g/s:circle') AS rows, counted(p, '//s:g/s:circle[@class="c0"]') AS c0,
+       counted(p, '//s:g/s:circle[@class="c1"]') AS c1, counted(p, '//s:g/s:circle[@class="c2"]') AS c2,
+       counted(p, '//s:path[@class="centroid" and @stroke="red"]') AS crosses,
+       counted(p, '//s:style') AS styles, is_safe(p)
+FROM kmeans_plot('plot iris') p;
+SELECT found(p, '//s:text[@class!="t m" and @class!="t e"]/text()') AS texts FROM kmeans_plot('plot iris') p;
+
+-- principal components and their shares, as scikit-learn's PCA
+SELECT found(p, '//s:text[starts-with(., "PC")]/text()') AS axes FROM kmeans_plot('plot iris z') p;
+
+-- two features: these; named ones; one of them; a model of one
+SELECT found(p, '//s:text[@class="l m"]/text()') AS axes, counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot blobs') p;
+SELECT found(p, '//s:text[@class="l m"]/text()') AS axes FROM kmeans_plot('plot iris', 'petal_width', 'sepal_length') p;
+SELECT found(p, '//s:text[@class="l m"]/text()') AS axes FROM kmeans_plot('plot iris', x => 'petal_width') p;
+SELECT found(p, '//s:text[@class="l m"]/text()') AS axes, counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot strip') p;
+-- where a row lies: the frame of axis y is from 548 to 58
+SELECT count(DISTINCT y) > 140 AS spread, min(y) > 58 AND max(y) < 548 AS inside
+FROM kmeans_plot('plot strip') p, unnest(found(p, '//s:g/s:circle/@cy')) y0, CAST(y0 AS float8) y;
+
+-- ticks at 1, 2 or 5 times a power of ten
+SELECT found(p, '//s:text[@class="t m"]/text()') AS x, found(p, '//s:text[@class="t e" and @x<60]/text()') AS y FROM kmeans_plot('plot blobs') p;
+
+-- by name and by position; size; title
+SELECT kmeans_plot('plot iris', 'petal_length', 'petal_width', 'iris', 2000, 800, 600, 'T') =
+       kmeans_plot(model => 'plot iris', x => 'petal_length', y => 'petal_width', source => 'TABLE iris', max_points => 2000,
+                   width => 800, height => 600, title => 'T') AS same;
+SELECT found(p, '/s:svg/@width | /s:svg/@height | /s:svg/@viewBox') AS size, found(p, '/s:svg/s:title/text()') AS title
+FROM kmeans_plot('plot iris', width => 400, height => 300, title => 'Flowers') p;
+SELECT counted(p, '//s:text[@class="h"]/text()') AS headings FROM kmeans_plot('plot iris', title => '') p;
+SELECT counted(p, '//s:circle') AS circles, counted(p, '//s:text[.="centroid"]') AS legend FROM kmeans_plot('plot iris', width => 200, height => 200) p;
+
+-- fewer rows than there are: distinct ones, whatever their order
+SELECT counted(p, '//s:g/s:circle') AS rows, found(p, '//s:text[@class="n"]/text()') AS note FROM kmeans_plot('plot iris', max_points => 40) p;
+SELECT kmeans_plot('plot iris', max_points => 40, source => 'SELECT * FROM iris ORDER BY petal_width, id') =
+       kmeans_plot('plot iris', max_points => 40) AS same;
+SELECT count(*) FROM (
+  SELECT unnest(found(kmeans_plot('plot iris', 'petal_length', 'petal_width', max_points => 40), '//s:g/s:circle/@cx'))
+  EXCEPT
+  SELECT unnest(found(kmeans_plot('plot iris', 'petal_length', 'petal_width', max_points => 41), '//s:g/s:circle/@cx'))) s;
+
+-- rows without a value are not drawn; another source
+SELECT counted(p, '//s:g/s:circle') AS rows, found(p, '//s:text[@class="n"]/text()') AS note
+FROM kmeans_plot('plot blobs', source => 'SELECT * FROM (VALUES (1.0, 2.0), (NULL, 3.0), (4.0, 5.0)) AS v (x, y)') p;
+SELECT counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot blobs', source => 'SELECT 1 AS x, 1e12 AS y') p;
+
+-- more clusters than colours: other shapes; more than a legend has lines for
+CREATE TABLE many AS SELECT i, i % 7 AS j, i * i % 11 AS k FROM generate_series(1, 400) i;
+SELECT k FROM kmeans_fit('plot many', 'many', k => 40);
+SELECT counted(p, '//s:g/s:circle') + counted(p, '//s:g/s:rect') + counted(p, '//s:g/s:path') AS rows,
+       counted(p, '//s:g/s:rect') > 0 AND counted(p, '//s:g/s:path') > 0 AS shapes,
+       counted(p, '//s:path[@class="centroid"]') AS crosses,
+       found(p, '//s:text[contains(., " more")]/text()') AS more
+FROM kmeans_plot('plot many') p;
+
+-- dates, times and intervals
+CREATE TABLE times AS SELECT date '2023-11-20' + i AS day, timestamptz '2024-02-28 12:00 UTC' + i * interval '7 minutes' AS at,
+  i * interval '90 minutes' AS took, 1900000 + 37000 * (i % 17) AS cents FROM generate_series(0, 200) i;
+SELECT k FROM kmeans_fit('plot times', 'times', k => 3, scale => 'standard');
+SELECT found(p, '//s:text[@class="t m"]/text()') AS ticks, found(p, '//s:text[@class="l m"]/text()') AS axes FROM kmeans_plot('plot times', 'day', 'took') p;
+SELECT found(p, '//s:text[@class="t m"]/text()') AS ticks, found(p, '//s:text[@class="l m"]/text()') AS axes FROM kmeans_plot('plot times', 'at', 'took') p;
+SELECT found(p, '//s:text[@class="t m"]/text()') AS ticks, found(p, '//s:text[@class="l m"]/text()') AS axes FROM kmeans_plot('plot times', 'took') p;
+SELECT found(p, '//s:text[@class="t m"]/text()') AS ticks FROM kmeans_plot('plot times', 'cents') p;
+
+-- one value; values far out
+SELECT source, found(p, '//s:text[@class="t m"]/text()') AS ticks, counted(p, '//s:g/s:circle') AS rows
+FROM unnest(ARRAY['SELECT 7 AS x, 0 AS y', 'SELECT 1e9 + i / 1e6 AS x, i AS y FROM generate_series(1, 3) i',
+                  'SELECT i * 1e-9 AS x, i AS y FROM generate_series(-2, 2) i',
+                  'SELECT i * 1e150 AS x, i AS y FROM generate_series(-2, 2) i']) source,
+     kmeans_plot('plot blobs', x => 'x', source => source, max_points => 10) p;
+
+
+SELECT k FROM kmeans_fit('plot one', 'SELECT 7 AS x', k => 1);
+SELECT found(p, '//s:text[@class="t m"]/text()') AS ticks FROM kmeans_plot('plot one') p;
+
+-- hostile names stay text
+CREATE TABLE hostile AS SELECT id, x AS "<script>alert('x')</script>", y AS "a ""quoted"" & very very long feature name that ends nowhere near" FROM blobs;
+SELECT k FROM kmeans_fit('plot </title><script>', 'hostile', k => 4);
+SELECT kmeans_set_label('plot </title><script>', 0, '<script>alert("hi")</script>'), kmeans_set_label('plot </title><script>', 1, E'bell\x07 & <tab>\t''"'),
+       kmeans_set_label('plot </title><script>', 2, ']]>'), kmeans_set_label('plot </title><script>', 3, '&amp;<!--');
+SELECT is_safe(p), found(p, '/s:svg/s:title/text()') AS title, found(p, '//s:path[@class="centroid"]/s:title/text()') AS labels,
+       found(p, '//s:text[@class="l m"]/text()') AS axes
+FROM kmeans_plot('plot </title><script>') p;
+SELECT is_safe(p) AND counted(p, '//s:text/s:title') > 0 AS shortened
+FROM kmeans_plot('plot </title><script>', width => 300, title => repeat('"><svg onload=alert(1)>' || chr(1), 20)) p;
+
+-- what cannot be
+SELECT call, error_of('SELECT kmeans_plot(' || call || ')') AS error
+FROM unnest(ARRAY['NULL', '''no such model''', '''plot iris'', ''no such feature''', '''plot iris'', ''petal_width'', ''species''',
+                  '''plot iris'', y => ''petal_width''', '''plot iris'', source => ''nowhere''', '''plot iris'', source => ''blobs''',
+                  '''plot iris'', source => ''SELECT * FROM iris WHERE false''',
+                  '''plot iris'', max_points => 0', '''plot iris'', max_points => 1000001', '''plot iris'', max_points => NULL',
+                  '''plot iris'', width => 199', '''plot iris'', width => 10001', '''plot iris'', width => NULL',
+                  '''plot iris'', height => 0', '''plot iris'', height => NULL']) AS call;
+SELECT kmeans_save('plot saved', kmeans_get('plot iris'));
+SELECT error_of($$SELECT kmeans_plot('plot saved')$$);
+SELECT counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot saved', source => 'iris') p;
+
+-- only the owner runs the stored source
+CREATE ROLE plot_other;
+GRANT USAGE ON SCHEMA public TO plot_other;
+SET ROLE plot_other;
+SELECT error_of($$SELECT kmeans_plot('plot iris')$$);
+RESET ROLE;
+DROP OWNED BY plot_other;
+DROP ROLE plot_other;
+
+SELECT count(kmeans_drop(model)) FROM kmeans_models WHERE model LIKE 'plot %';
+DROP TABLE iris, blobs, many, times, hostile;
+DROP FUNCTION error_of(text), counted(text, text), found(text, text), is_safe(text);

@@ -1,0 +1,48 @@
+/*
+ * plot.h
+ *		The pictures of a model, for functions that return one, and for the
+ *		page that has them all.
+ *
+ * Each appends one <svg> element.  alone: it is a document of its own, and
+ * brings its style sheet.
+ */
+#ifndef KM_PLOT_H
+#define KM_PLOT_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "model/evaluate.h"
+#include "model/feed.h"
+
+/* rows in a picture, unless the caller wants another number */
+#define KM_PLOT_POINTS	2000
+
+/* How kmeans_plot draws. */
+typedef struct KmPlotLook
+{
+	int			x;				/* a feature; -1: not named */
+	int			y;				/* the same; not without x */
+	int64		max_points;
+	int			width;
+	int			height;
+	const char *title;			/* empty: none */
+	bool		alone;
+} KmPlotLook;
+
+/*
+ * The rows of the feed by cluster, with centroids and a legend, on the named
+ * features, or on the only two there are, or on principal components.
+ */
+extern void km_plot_rows(StringInfo out, const KmFeed *feed, const KmPlotLook *look);
+
+/* "segments" or "segments@3", as it is spoken of */
+extern char *km_plot_model_name(const KmModelRef *ref);
+
+/* the label of cluster j, else "cluster 7" */
+extern char *km_plot_label(const KmModel *model, int j);
+
+/* 1 to 1000000; 22023 otherwise */
+extern int64 km_plot_max_points(int32 max_points);
+
+#endif							/* KM_PLOT_H */
