@@ -299,6 +299,7 @@ ALTER TABLE label_test.points RENAME c TO b;
 SELECT label_test.whole();
 
 -- The session keeps models by name, up to a few megabytes
+SET max_parallel_workers_per_gather = 0;
 SELECT count(kmeans_save('label_wide' || i, label_test.model('[{"name": "v", "kind": "array", "length": 2000}]',
     (SELECT jsonb_agg(to_jsonb(array_fill(j * i, ARRAY[2000]))) FROM generate_series(0, 9) AS j)))) AS saved
 FROM generate_series(1, 15) AS i;
@@ -310,6 +311,7 @@ FROM generate_series(1, 15) AS i;
 SELECT count(kmeans_drop('label_wide' || i)) FROM generate_series(1, 15) AS i;
 SELECT label_test.error($$SELECT kmeans_predict('label_wide7', array_fill(7, ARRAY[2000]))$$);
 SELECT coalesce(sum(total_bytes), 0) < 1e6 AS freed FROM pg_backend_memory_contexts WHERE name LIKE 'kmeans model%';
+RESET max_parallel_workers_per_gather;
 -- names longer than any model's
 SELECT kmeans_predict('label_line@' || repeat('0', 90) || '1', 9, 0);
 

@@ -2,12 +2,13 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kmeans;
 SET client_min_messages = error;
 
+-- the message without quotes, which some servers put around names of settings
 CREATE FUNCTION error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE statement;
   RETURN 'no error';
 EXCEPTION WHEN OTHERS THEN
-  RETURN sqlstate || ' ' || sqlerrm;
+  RETURN sqlstate || ' ' || translate(sqlerrm, '"', '');
 END $$;
 
 -- 200,000 rows of two values: 6 MB.  Some have no direction, some a hole, some no weight.

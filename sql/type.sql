@@ -138,7 +138,8 @@ INSERT INTO assigned (m) SELECT t FROM type_test.small;
 SELECT 'x'::kmeans_model;
 SELECT '{"format": 2}'::kmeans_model;
 
-CREATE FUNCTION type_test.try(t text) RETURNS text LANGUAGE plpgsql AS $$
+-- one by one, many thousands of times: without workers, where queries are made parallel
+CREATE FUNCTION type_test.try(t text) RETURNS text LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
   PERFORM t::kmeans_model;
   RETURN 'accepted';
@@ -253,7 +254,7 @@ RESET client_min_messages;
 CREATE TYPE type_test.raw (INPUT = type_test.raw_in, OUTPUT = type_test.raw_out, ALIGNMENT = double, STORAGE = external);
 CREATE CAST (type_test.raw AS kmeans_model) WITHOUT FUNCTION;
 CREATE CAST (kmeans_model AS type_test.raw) WITHOUT FUNCTION;
-CREATE FUNCTION type_test.show(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION type_test.show(bytes bytea) RETURNS text LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
   RETURN bytes::text::type_test.raw::kmeans_model::text;
 EXCEPTION WHEN OTHERS THEN

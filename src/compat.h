@@ -36,6 +36,11 @@ km_compat_materialize(FunctionCallInfo fcinfo)
 #endif
 }
 
+/* 18 has pg_noreturn instead, which stands before a declaration */
+#if PG_VERSION_NUM >= 180000
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /* intervals are infinite from PostgreSQL 17 on */
 #if PG_VERSION_NUM < 170000
 #define INTERVAL_NOT_FINITE(i) ((void) (i), false)

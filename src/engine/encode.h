@@ -17,6 +17,7 @@
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
 
+#include "compat.h"
 #include "engine/category.h"
 #include "engine/column.h"
 

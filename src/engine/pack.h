@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "engine/encode.h"
 #include "engine/points.h"
 

@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "engine/encode.h"
 #include "engine/points.h"
 #include "engine/team.h"

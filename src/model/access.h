@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /*
  * The owner, members of the owner's role and superusers.  An owner that is no
  * longer a role (InvalidOid or an unknown oid) is nobody: superusers only.

@@ -16,6 +16,7 @@
 
 #include "access/genam.h"
 #include "catalog/indexing.h"
+#include "compat.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
