@@ -5,7 +5,9 @@
 #
 #     lab_packages    install what is missing (as root, on Debian), find PG_CONFIG
 #     lab_open        make $lab, copy the tree into it
+#     lab_sanitize    if wanted: build with AddressSanitizer, and run so
 #     lab_build       build in the copy, install into $lab/root
+#     lab_build_old   if wanted: the same for KMEANS_OLD_PG_CONFIG
 #     lab_server      start a server that listens on a socket in $lab only
 #
 # Everything lives in $lab, a new directory per run, so that runs neither meet
@@ -21,6 +23,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lab=
 child=
 as_user=()
+build_options=()
+server_environment=()
 
 # The caller's server, locale and make must not shine through.
 for variable in "${!PG@}"; do
@@ -193,13 +197,33 @@ lab_processes()
 # ---------------------------------------------------------------------------
 # build and server
 
+# The server itself is not built so, hence the preload.
+lab_sanitize()
+{
+  build_options=(COPT='-fsanitize=address -fno-omit-frame-pointer')
+  server_environment=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1)
+}
+
 lab_build()
 {
   say "building for $(lab_pg --version)"
-  if ! lab_run "${as_user[@]}" make -s -j"$(nproc)" WERROR=1 install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
+  if ! lab_run "${as_user[@]}" make -s -j"$(nproc)" WERROR=1 "${build_options[@]}" install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
     cat "$lab/log/build.log"
     die "the build failed"
   fi
+}
+
+# Servers of all versions install beside each other.
+lab_build_old()
+{
+  lab_run "${as_user[@]}" cp -R "$lab/tree" "$lab/old"
+  cd "$lab/old"
+  lab_run "${as_user[@]}" make -s clean
+  PG_CONFIG=$KMEANS_OLD_PG_CONFIG lab_build
+  KMEANS_OLD_TEST_CONF=$(PG_CONFIG=$KMEANS_OLD_PG_CONFIG lab_conf)
+  KMEANS_OLD_INSTALL=$(dirname "$(PG_CONFIG=$KMEANS_OLD_PG_CONFIG lab_pg --bindir)")
+  export KMEANS_OLD_TEST_CONF KMEANS_OLD_INSTALL
+  cd "$lab/tree"
 }
 
 lab_server()
@@ -209,12 +233,12 @@ lab_server()
   bin=$(lab_pg --bindir)
   export PATH="$bin:$PATH"
   KMEANS_TEST_CONF=$(lab_conf)
-  export KMEANS_TEST_CONF
+  export KMEANS_TEST_CONF KMEANS_TEST_ROOT=$lab/root
 
   if ! {
     lab_run "${as_user[@]}" initdb -D "$data" -U postgres -A trust -N --no-locale -E UTF8 &&
       printf '%s\n' "$KMEANS_TEST_CONF" "listen_addresses = ''" "unix_socket_directories = '$lab/sock'" 'fsync = off' >>"$data/postgresql.conf" &&
-      lab_run "${as_user[@]}" pg_ctl -D "$data" -l "$lab/log/server.log" -w start
+      lab_run "${as_user[@]}" "${server_environment[@]}" pg_ctl -D "$data" -l "$lab/log/server.log" -w start
   } >"$lab/log/start.log" 2>&1; then
     cat "$lab/log/start.log" "$lab/log/server.log" 2>/dev/null
     die "the server does not start"
@@ -228,7 +252,7 @@ lab_conf()
 {
   local settings
 
-  settings=$("${as_user[@]}" postgres --describe-config | cut -f 1)
+  settings=$("${as_user[@]}" "$(lab_pg --bindir)/postgres" --describe-config | cut -f 1)
   case "$settings" in
     *extension_control_path*) say "extension_control_path = '$lab/root$(lab_pg --sharedir):\$system'" ;;
     *extension_destdir*) say "extension_destdir = '$lab/root'" ;;
