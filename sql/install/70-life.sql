@@ -63,3 +63,18 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_revoke(text, text) IS
 'Take back what kmeans_grant gave to a role, or public. Owner only';
+
+CREATE FUNCTION kmeans_refresh(
+    model text,
+    source text DEFAULT NULL,
+    warm_start boolean DEFAULT true,
+    promote boolean DEFAULT true,
+    max_churn float8 DEFAULT NULL)
+RETURNS TABLE (old_version int, new_version int, promoted boolean, n_rows bigint,
+               n_skipped bigint, inertia float8, explained float8, churn float8,
+               max_centroid_shift float8, n_iter int, converged boolean, elapsed interval)
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+
+COMMENT ON FUNCTION kmeans_refresh(text, text, boolean, boolean, float8) IS
+'Fit a model (name, or name@version to start from that) again to the rows of its source as they are now, with all its options, and keep the result as the next version: clusters keep their ids and labels. source becomes the new source; warm_start starts from the old centroids; promote makes the name mean the new version, unless more than the share max_churn of the rows would change their cluster. Runs as the owner. Owner only';

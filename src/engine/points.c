@@ -34,6 +34,7 @@ struct KmPoints
 	KmSpace		space;
 	KmStats    *stats;
 	double	   *fill;
+	bool		filled;			/* was anything missing? */
 };
 
 KmPoints *
@@ -86,6 +87,7 @@ km_points_begin_finish(KmPoints *points)
 	points->team = km_team_in(points->members, points->finish_cxt);
 	points->final = store;
 	points->fill = NULL;
+	points->filled = false;
 	points->rows.d = store->d;
 	points->rows.n = store->n;
 	points->rows.weighted = store->weighted;
@@ -118,6 +120,7 @@ km_points_fill_missing(KmPoints *points, const KmPointsSpec *spec)
 		points->fill[t] = stats->mean[t];
 		missing |= stats->present[t] < stats->n;
 	}
+	points->filled = missing;
 	if (!missing)
 		return;
 
@@ -430,4 +433,10 @@ const double *
 km_points_fill(const KmPoints *points)
 {
 	return points->fill;
+}
+
+bool
+km_points_filled(const KmPoints *points)
+{
+	return points->filled;
 }

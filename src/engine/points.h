@@ -115,4 +115,7 @@ extern const KmStats *km_points_stats(const KmPoints *points);
 /* d means that NULLs are filled with, or NULL unless on_null is 'mean' */
 extern const double *km_points_fill(const KmPoints *points);
 
+/* and were there any? */
+extern bool km_points_filled(const KmPoints *points);
+
 #endif							/* KM_POINTS_H */

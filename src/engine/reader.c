@@ -22,6 +22,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "tcop/dest.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -50,6 +51,7 @@ typedef struct KmReader
 static void reader_startup(DestReceiver *self, int operation, TupleDesc desc);
 static bool reader_receive(TupleTableSlot *slot, DestReceiver *self);
 static void reader_add(KmReader *reader, TupleTableSlot *slot);
+static int	reader_features(const KmReaderSpec *spec);
 static bool reader_values(KmReader *reader, TupleTableSlot *slot, double *x);
 static bool reader_weight(KmReader *reader, TupleTableSlot *slot, double *weight);
 static bool reader_place(KmReader *reader, const double *x, double *z);
@@ -155,12 +157,13 @@ reader_startup(DestReceiver *self, int operation, TupleDesc desc)
 		fmgr_info(output, &reader->id_output);
 	}
 
-	cells = mul_size(mul_size(KM_TILE, spec->space->d), sizeof(double));
-	batch->d = spec->space->d;
+	batch->d = spec->space != NULL ? spec->space->d : reader_features(spec);
+	cells = mul_size(mul_size(KM_TILE, batch->d), sizeof(double));
 	batch->first = 1;
 	batch->isnull = palloc(KM_TILE * sizeof(bool));
 	batch->values = palloc(cells);
-	batch->z = km_space_identity(spec->space) ? batch->values : palloc(cells);
+	batch->z = spec->space == NULL || km_space_identity(spec->space) ?
+		batch->values : palloc(cells);
 	batch->ids = spec->ids ? palloc(KM_TILE * sizeof(char *)) : NULL;
 	MemoryContextSwitchTo(old);
 }
@@ -193,7 +196,7 @@ reader_add(KmReader *reader, TupleTableSlot *slot)
 		present &= reader_weight(reader, slot, &batch->weights[i]);
 	if (batch->ids != NULL)
 		batch->ids[i] = reader_id(reader, slot);
-	if (!present || !reader_place(reader, x, z))
+	if (reader->spec->space != NULL && (!present || !reader_place(reader, x, z)))
 	{
 		present = false;
 		memset(x, 0, batch->d * sizeof(double));
@@ -203,7 +206,18 @@ reader_add(KmReader *reader, TupleTableSlot *slot)
 	batch->n++;
 }
 
-/* false if a column without a fill is NULL */
+/* the features of the columns */
+static int
+reader_features(const KmReaderSpec *spec)
+{
+	int			d = 0;
+
+	for (int i = 0; i < spec->ncolumns; i++)
+		d += spec->columns[i].nfeatures;
+	return d;
+}
+
+/* false if a column is NULL for which nothing stands */
 static bool
 reader_values(KmReader *reader, TupleTableSlot *slot, double *x)
 {
@@ -220,6 +234,9 @@ reader_values(KmReader *reader, TupleTableSlot *slot, double *x)
 		{
 			if (fill != NULL)
 				memcpy(x + t, fill + t, nfeatures * sizeof(double));
+			else if (reader->spec->space == NULL)
+				for (int f = 0; f < nfeatures; f++)
+					x[t + f] = get_float8_nan();
 			else
 				present = false;
 		}

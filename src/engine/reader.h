@@ -26,7 +26,9 @@ typedef struct KmReaderSpec
 	int			ncolumns;
 	char	   *const *features;	/* their names, for messages */
 	const double *fill;			/* stands for NULL; or NULL */
-	const KmSpace *space;
+	const KmSpace *space;		/* NULL: values are wanted as they are, NaN for what
+								 * has no fill; then z is values, and isnull tells
+								 * of the weight only */
 	const char *weight;			/* a column; NULL: none */
 	bool		ids;			/* are they wanted? */
 	const char *id_column;		/* NULL: the row's ordinal */

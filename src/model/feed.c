@@ -7,37 +7,67 @@
 #include "model/feed.h"
 #include "model/owner.h"
 
+static KmReaderSpec km_feed_spec(const KmFeed *feed, const KmColumn *columns,
+								 int ncolumns);
+static int64 km_feed_execute(const KmFeed *feed, KmReaderSpec *spec,
+							 KmReaderCallback callback, void *arg);
+
 int64
 km_feed_run(const KmFeed *feed, KmReaderCallback callback, void *arg)
 {
 	const KmModel *model = feed->model;
 	KmSpace		space = km_model_space(model);
+	KmReaderSpec spec = km_feed_spec(feed, model->columns, model->ncolumns);
+
+	spec.features = model->features;
+	spec.fill = model->fill;
+	spec.space = &space;
+	return km_feed_execute(feed, &spec, callback, arg);
+}
+
+int64
+km_feed_run_columns(const KmFeed *feed, const KmColumn *columns, int ncolumns,
+					KmReaderCallback callback, void *arg)
+{
+	KmReaderSpec spec = km_feed_spec(feed, columns, ncolumns);
+
+	return km_feed_execute(feed, &spec, callback, arg);
+}
+
+static KmReaderSpec
+km_feed_spec(const KmFeed *feed, const KmColumn *columns, int ncolumns)
+{
 	KmReaderSpec spec = {
 		.text = feed->source,
 		.model = feed->ref != NULL ? feed->ref->name : NULL,
-		.columns = model->columns,
-		.ncolumns = model->ncolumns,
-		.features = model->features,
-		.fill = model->fill,
-		.space = &space,
+		.columns = columns,
+		.ncolumns = ncolumns,
 		.weight = feed->weight,
 		.ids = feed->ids,
 		.id_column = feed->id_column
 	};
-	KmOwnerScope scope;
-	int64		n;
 
 	if (feed->id_column == NULL && feed->info != NULL)
 	{
 		spec.id_column = feed->info->id_column;
 		spec.id_optional = feed->source != NULL;
 	}
-	if (feed->source != NULL)
-		return km_reader_run(&spec, callback, arg);
+	return spec;
+}
 
-	spec.text = km_owner_source(feed->ref, feed->info);
+static int64
+km_feed_execute(const KmFeed *feed, KmReaderSpec *spec, KmReaderCallback callback,
+				void *arg)
+{
+	KmOwnerScope scope;
+	int64		n;
+
+	if (feed->source != NULL)
+		return km_reader_run(spec, callback, arg);
+
+	spec->text = km_owner_source(feed->ref, feed->info);
 	km_owner_enter(feed->ref, &scope);
-	n = km_reader_run(&spec, callback, arg);
+	n = km_reader_run(spec, callback, arg);
 	km_owner_leave(&scope);
 	return n;
 }

@@ -35,4 +35,11 @@ typedef struct KmFeed
  */
 extern int64 km_feed_run(const KmFeed *feed, KmReaderCallback callback, void *arg);
 
+/*
+ * The same for columns of one's own choice, which take the place of the
+ * model's: their values as they are, with NaN for what is missing.
+ */
+extern int64 km_feed_run_columns(const KmFeed *feed, const KmColumn *columns,
+								 int ncolumns, KmReaderCallback callback, void *arg);
+
 #endif							/* KM_FEED_H */

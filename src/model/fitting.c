@@ -92,7 +92,7 @@ km_fitting_carry(KmFitting *fitting)
 	job->params.numbering_arg = renewal;
 	if (fitting->warm)
 		km_renew_start(renewal, km_points_space(job->load.points), &job->params);
-	if (fitting->refresh)
+	if (fitting->refresh && !km_points_filled(job->load.points))
 		job->former = km_renew_former(renewal);
 }
 

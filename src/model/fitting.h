@@ -34,8 +34,10 @@ typedef struct KmFitting
 	/* the model as it is; NULL: there is none yet */
 	KmModelRef *ref;
 	KmModel    *old;			/* the version that ids and labels come from */
-	bool		refresh;		/* it must have the same features, and the rows that
-								 * change their id are counted */
+	bool		refresh;		/* it must have the same features; the rows that
+								 * change their id are counted (job.moved), unless
+								 * some were filled, which each version does in its
+								 * own way: then job.former is NULL */
 	bool		warm;			/* start from its centroids */
 
 	/* the result */

@@ -33,13 +33,19 @@ km_owner_source(const KmModelRef *ref, const KmVersionInfo *info)
 				 errmsg("model \"%s\" has no stored source", ref->name),
 				 errdetail("It was saved from a value, or its source used a temporary object."),
 				 errhint("Pass source.")));
-	if (owner == NULL)
+	km_owner_check(ref);
+	return info->source;
+}
+
+void
+km_owner_check(const KmModelRef *ref)
+{
+	if (GetUserNameFromId(ref->owner, true) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the source of model \"%s\" cannot be run: its owner was dropped",
 						ref->name),
-				 errhint("Pass source, or give the model another owner.")));
-	return info->source;
+				 errhint("Give the model another owner by kmeans_set_owner.")));
 }
 
 void

@@ -38,6 +38,9 @@ typedef struct KmOwnerScope
  */
 extern const char *km_owner_source(const KmModelRef *ref, const KmVersionInfo *info);
 
+/* 55000 if the model has no owner, as whom a source could be run */
+extern void km_owner_check(const KmModelRef *ref);
+
 extern void km_owner_enter(const KmModelRef *ref, KmOwnerScope *scope);
 extern void km_owner_leave(const KmOwnerScope *scope);
 
