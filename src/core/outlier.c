@@ -272,7 +272,7 @@ outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *di
 		rival[at] = (OutlierRival) {limit2, i};
 	}
 	for (; n <= nrivals; n++)
-		rival[n] = (OutlierRival) {reference[j] > 0 ? INFINITY : -1, j};
+		rival[n] = (OutlierRival) {reference[j] == 0 ? -1 : INFINITY, j};
 }
 
 void
