@@ -65,6 +65,8 @@ struct KmRowArg
 	uint64		identifier;		/* of the entry when it was matched */
 	TupleDesc	desc;
 	int		   *field;			/* per column: its place in the row, from 0 */
+	int			last;			/* the largest of them */
+	bool		fixed;			/* up to there widths are fixed, and so places */
 	Datum	   *values;			/* of one row */
 	bool	   *nulls;
 };
@@ -80,6 +82,7 @@ static bool read_columns(KmRowArg *row, FunctionCallInfo fcinfo, double *x);
 static bool read_elements(KmRowArg *row, Datum value, double *x);
 static bool read_fields(KmRowArg *row, Datum value, double *x);
 static void match_fields(KmRowArg *row, HeapTupleHeader header);
+static void find_last_field(KmRowArg *row);
 static bool nameless(TupleDesc desc);
 static int	find_field(TupleDesc desc, const char *name);
 static void missing_field(KmRowArg *row, const char *column) pg_attribute_noreturn();
@@ -274,11 +277,16 @@ read_elements(KmRowArg *row, Datum value, double *x)
 	return true;
 }
 
+/*
+ * Fields at fixed places are fetched from there, where the row has them all.
+ * heap_getattr() for the first one checks the whole row against desc.
+ */
 static bool
 read_fields(KmRowArg *row, Datum value, double *x)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(value);
 	HeapTupleData tuple;
+	bool		in_place;
 	int			t = 0;
 
 	if (row->type != HeapTupleHeaderGetTypeId(header) ||
@@ -290,13 +298,21 @@ read_fields(KmRowArg *row, Datum value, double *x)
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = header;
-	heap_deform_tuple(&tuple, row->desc, row->values, row->nulls);
+	in_place = row->fixed && HeapTupleNoNulls(&tuple) &&
+		row->last < HeapTupleHeaderGetNatts(header);
+	if (!in_place)
+		heap_deform_tuple(&tuple, row->desc, row->values, row->nulls);
 
 	for (int c = 0; c < row->model->ncolumns; c++)
 	{
 		int			field = row->field[c];
+		Datum		column = row->values[field];
+		bool		isnull = row->nulls[field];
 
-		if (!read_column(row, c, row->values[field], row->nulls[field], x, &t))
+		if (in_place)
+			column = c == 0 ? heap_getattr(&tuple, field + 1, row->desc, &isnull) :
+				fastgetattr(&tuple, field + 1, row->desc, &isnull);
+		if (!read_column(row, c, column, isnull, x, &t))
 			return false;
 	}
 	return true;
@@ -318,8 +334,8 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	old = MemoryContextSwitchTo(row->match);
 
 	row->desc = lookup_rowtype_tupdesc_copy(type, typmod);
-	row->values = palloc(mul_size(row->desc->natts, sizeof(Datum)));
-	row->nulls = palloc(mul_size(row->desc->natts, sizeof(bool)));
+	row->values = palloc0(mul_size(row->desc->natts, sizeof(Datum)));
+	row->nulls = palloc0(mul_size(row->desc->natts, sizeof(bool)));
 	row->field = palloc(mul_size(model->ncolumns, sizeof(int)));
 
 	for (int c = 0; c < model->ncolumns; c++)
@@ -342,6 +358,7 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 		km_encoder_init(&row->encoders[c], &model->columns[c],
 						TupleDescAttr(row->desc, row->field[c])->atttypid);
 	}
+	find_last_field(row);
 
 	MemoryContextSwitchTo(old);
 	if (type != RECORDOID)
@@ -351,6 +368,17 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	}
 	row->type = type;
 	row->typmod = typmod;
+}
+
+static void
+find_last_field(KmRowArg *row)
+{
+	row->last = 0;
+	for (int c = 0; c < row->model->ncolumns; c++)
+		row->last = Max(row->last, row->field[c]);
+	row->fixed = true;
+	for (int i = 0; i <= row->last; i++)
+		row->fixed &= TupleDescAttr(row->desc, i)->attlen > 0;
 }
 
 /* Are the columns called f1, f2, ..., as ROW(...) calls them? */

@@ -87,6 +87,7 @@ static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
 static void list_version(KmListedVersion *listed, const KmScan *scan);
 static char *recorded_scale(Datum options);
 static KmMoment current_moment(void);
+static inline bool same_moment(KmMoment a, KmMoment b);
 static void transaction_ended(XactEvent event, void *arg);
 
 /* ---- Names ---- */
@@ -559,7 +560,7 @@ km_registry_generation(void)
 {
 	KmMoment	moment = current_moment();
 
-	if (memcmp(&moment, &heard, sizeof(KmMoment)) != 0)
+	if (!same_moment(moment, heard))
 	{
 		/* a statement without a lock of its own may not have heard yet */
 		AcceptInvalidationMessages();
@@ -583,6 +584,14 @@ current_moment(void)
 	moment.subxcnt = snapshot->subxcnt;
 	moment.curcid = snapshot->curcid;
 	return moment;
+}
+
+/* field by field: reading anew what was just written in other pieces takes long */
+static inline bool
+same_moment(KmMoment a, KmMoment b)
+{
+	return a.xmin == b.xmin && a.xmax == b.xmax && a.xcnt == b.xcnt &&
+		a.subxcnt == b.subxcnt && a.curcid == b.curcid;
 }
 
 bool
