@@ -116,6 +116,23 @@ FROM kmeans_plot('plot </title><script>') p;
 SELECT is_safe(p) AND counted(p, '//s:text/s:title') > 0 AS shortened
 FROM kmeans_plot('plot </title><script>', width => 300, title => repeat('"><svg onload=alert(1)>' || chr(1), 20)) p;
 
+-- kmeans_plot_elbow: six criteria, each with its winner
+SELECT found(p, '//s:text[contains(@class, "l b") and not(contains(@class, "e"))]/text()') AS criteria,
+       found(p, '//s:text[@class="l b e" or @class="l e"]/text()') AS best, counted(p, '//s:circle[@class="best"]') AS rings,
+       counted(p, '//s:path[@class="curve"]') AS curves, counted(p, '//s:circle[@class="c0"]') AS points, is_safe(p)
+FROM kmeans_plot_elbow('iris') p;
+SELECT kmeans_plot_elbow('iris', '{petal_length,petal_width}', 1, 4, 'standard', 'cosine', 3, 7, 50, 'error', 'sepal_width', 'id') =
+       kmeans_plot_elbow(source => 'TABLE iris', columns => '{petal_length,petal_width}', k_min => 1, k_max => 4, scale => 'standard', metric => 'cosine',
+                         n_init => 3, seed => 7, sample_rows => 50, on_null => 'error', weight => 'sepal_width', id_column => 'id') AS same;
+SELECT found(p, '//s:text[@class="n"]/text()') AS note, found(p, '//s:text[@class="t m"]/text()') AS ticks
+FROM kmeans_plot_elbow('iris', '{petal_length}', k_min => 2, k_max => 4, sample_rows => 20) p;
+SELECT found(p, '//s:text[@class="n m"]/text()') AS missing, found(p, '//s:text[@class="l e"]/text()') AS unclear
+FROM kmeans_plot_elbow('iris', k_max => 1) p;
+SELECT counted(p, '//s:path[@class="curve"]') AS curves, counted(p, '//s:circle[@class="c0"]') AS points, length(p) < 20000 AS small
+FROM kmeans_plot_elbow('iris', k_max => 80, n_init => 1) p;
+SELECT error_of('SELECT kmeans_plot_elbow(''iris'', ' || call || ')') AS error
+FROM unnest(ARRAY['k_min => 0', 'k_min => 3, k_max => 2', 'k_max => NULL', 'sample_rows => 0', 'columns => ''{nothing}''']) AS call;
+
 -- what cannot be
 SELECT call, error_of('SELECT kmeans_plot(' || call || ')') AS error
 FROM unnest(ARRAY['NULL', '''no such model''', '''plot iris'', ''no such feature''', '''plot iris'', ''petal_width'', ''species''',

@@ -15,6 +15,25 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION kmeans_plot(text, text, text, text, int, int, int, text) IS
 'a picture (SVG) of at most max_points rows of a source (NULL: the model''s own), coloured by cluster, with centroids as red crosses and a legend; on the features x and y, or on the first two principal components';
 
+CREATE FUNCTION kmeans_plot_elbow(
+  source      text,
+  columns     text[] DEFAULT NULL,
+  k_min       int    DEFAULT 1,
+  k_max       int    DEFAULT 10,
+  scale       text   DEFAULT 'none',
+  metric      text   DEFAULT 'euclidean',
+  n_init      int    DEFAULT NULL,
+  seed        bigint DEFAULT 0,
+  sample_rows int    DEFAULT 10000,
+  on_null     text   DEFAULT 'skip',
+  weight      text   DEFAULT NULL,
+  id_column   text   DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_plot_elbow(text, text[], int, int, text, text, int, bigint, int, text, text, text) IS
+'a picture (SVG) of what kmeans_choose_k computes: inertia and every criterion over k_min to k_max clusters, with the k that each calls best';
+
 -- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,

@@ -139,6 +139,8 @@ km_axis_draw_x(StringInfo out, const KmAxis *axis, double top, double bottom)
 		km_svg_line(out, "grid", x, top, x, bottom);
 		km_svg_text(out, "t m", x, bottom + TICK_ROOM + KM_SVG_TICK, axis->text[i]);
 	}
+	if (axis->title[0] == '\0')
+		return;
 	km_svg_text_within(out, "l m", (axis->from + axis->to) / 2,
 					   bottom + TICK_ROOM + KM_SVG_TICK + TITLE_ROOM, axis->title,
 					   axis->to - axis->from, KM_SVG_LABEL);
@@ -154,6 +156,8 @@ km_axis_draw_y(StringInfo out, const KmAxis *axis, double left, double right)
 		km_svg_line(out, "grid", left, y, right, y);
 		km_svg_text(out, "t e", left - TICK_ROOM, y + 4, axis->text[i]);
 	}
+	if (axis->title[0] == '\0')
+		return;
 	km_svg_text_turned(out, "l m", left - TICK_ROOM - km_axis_text_width(axis) - 8,
 					   (axis->from + axis->to) / 2, -90, axis->title,
 					   axis->from - axis->to, KM_SVG_LABEL);

@@ -18,7 +18,7 @@
 
 typedef struct KmAxis
 {
-	char	   *title;			/* with the unit, where there is one */
+	char	   *title;			/* with the unit, where there is one; may be empty */
 	double		lo;				/* what is at `from` */
 	double		hi;				/* what is at `to` */
 	double		from;			/* in pixels; a vertical axis goes upwards, so

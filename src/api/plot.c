@@ -392,7 +392,7 @@ lay_out(KmScatter *scatter)
 	scatter->left = 24;
 	scatter->right = look->width - 18 - legend_width(scatter);
 	make_axes(scatter);
-	if (scatter->y_axis.title != NULL)
+	if (scatter->y_axis.nticks > 0)
 	{
 		scatter->left = 32 + km_axis_text_width(&scatter->y_axis);
 		make_axes(scatter);
@@ -426,7 +426,7 @@ make_axes(KmScatter *scatter)
 	make_axis(scatter, &scatter->y_axis, 1, scatter->bottom, scatter->top);
 }
 
-/* an axis without a title for a strip */
+/* across a strip there is nothing to be read */
 static void
 make_axis(const KmScatter *scatter, KmAxis *axis, int component, double from, double to)
 {
@@ -462,10 +462,7 @@ make_axis(const KmScatter *scatter, KmAxis *axis, int component, double from, do
 	}
 	km_axis_init(axis, title, column, lo, hi, from, to, false);
 	if (title[0] == '\0')
-	{
-		axis->title = NULL;
 		axis->nticks = 0;
-	}
 }
 
 /* ---- Drawing ---- */
@@ -498,8 +495,7 @@ static void
 draw_frame(StringInfo out, const KmScatter *scatter)
 {
 	km_axis_draw_x(out, &scatter->x_axis, scatter->top, scatter->bottom);
-	if (scatter->y_axis.title != NULL)
-		km_axis_draw_y(out, &scatter->y_axis, scatter->left, scatter->right);
+	km_axis_draw_y(out, &scatter->y_axis, scatter->left, scatter->right);
 	km_svg_rect(out, "frame", scatter->left, scatter->top,
 				scatter->right - scatter->left, scatter->bottom - scatter->top);
 }

@@ -30,6 +30,7 @@ static const char style[] =
 ".km .h{font-size:16px;font-weight:600;fill:#111}"
 ".km .n{fill:#666}"
 ".km .t{font-size:11px;fill:#555}"
+".km .b{font-weight:600}"
 ".km .m{text-anchor:middle}"
 ".km .e{text-anchor:end}"
 ".km .bg{fill:#fff}"
@@ -206,6 +207,16 @@ km_svg_path(StringInfo out, const char *classes, const double *points, int n, bo
 	appendStringInfoString(out, closed ? "Z\"/>\n" : "\"/>\n");
 }
 
+void
+km_svg_circle(StringInfo out, const char *classes, double x, double y, double radius)
+{
+	begin_element(out, "circle", classes);
+	add_attribute(out, "cx", x);
+	add_attribute(out, "cy", y);
+	add_attribute(out, "r", radius);
+	appendStringInfoString(out, "/>\n");
+}
+
 /* ---- Texts ---- */
 
 void
@@ -322,11 +333,7 @@ km_svg_mark(StringInfo out, int cluster, double x, double y, double radius)
 						}, 4, true);
 			break;
 		default:
-			begin_element(out, "circle", classes);
-			add_attribute(out, "cx", x);
-			add_attribute(out, "cy", y);
-			add_attribute(out, "r", radius);
-			appendStringInfoString(out, "/>\n");
+			km_svg_circle(out, classes, x, y, radius);
 	}
 }
 

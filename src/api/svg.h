@@ -13,7 +13,7 @@
  *		km_svg_end(out)
  *
  * Lengths are in pixels from the left upper corner.  Classes of texts: h a
- * heading, n a note, l a label, t a number at a tick; m and e anchor it at its
+ * heading, n a note, l a label, t a number at a tick, b bold; m and e anchor it at its
  * middle and its end.
  */
 #ifndef KM_SVG_H
@@ -49,6 +49,8 @@ extern void km_svg_line(StringInfo out, const char *classes, double x1, double y
 						double x2, double y2);
 extern void km_svg_rect(StringInfo out, const char *classes, double x, double y,
 						double width, double height);
+extern void km_svg_circle(StringInfo out, const char *classes, double x, double y,
+						  double radius);
 
 /* lines through n points (x, y); closed: an area */
 extern void km_svg_path(StringInfo out, const char *classes, const double *points,
