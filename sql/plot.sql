@@ -133,6 +133,32 @@ FROM kmeans_plot_elbow('iris', k_max => 80, n_init => 1) p;
 SELECT error_of('SELECT kmeans_plot_elbow(''iris'', ' || call || ')') AS error
 FROM unnest(ARRAY['k_min => 0', 'k_min => 3, k_max => 2', 'k_max => NULL', 'sample_rows => 0', 'columns => ''{nothing}''']) AS call;
 
+-- kmeans_plot_profile: clusters x features
+SELECT found(p, '//s:text[@transform]/text()') AS features, found(p, '//s:text[@class="l e"]/text()') AS clusters,
+       found(p, '//s:text[starts-with(@class, "l m")]/text()') AS z, found(p, '//s:text[starts-with(@class, "t m") and @x<390 and @y<240]/text()') AS means, is_safe(p)
+FROM kmeans_plot_profile('plot iris') p;
+SELECT cluster, feature, round(z::numeric, 1) AS z, round(mean::numeric, 2) AS mean FROM kmeans_profile('plot iris') WHERE cluster < 2;
+-- colours: 11 steps of half a standard deviation
+SELECT found(p, '//s:rect[@width=74]/@class') AS colours FROM kmeans_plot_profile('plot iris') p;
+-- a large model: the largest clusters, the features that matter most
+SELECT format('CREATE TABLE wide AS SELECT %s FROM generate_series(1, 300) i', string_agg(format('%s * (i %% %s) AS feature_%s', t, t + 2, t), ', ' ORDER BY t)) AS statement FROM generate_series(1, 100) t \gset
+:statement;
+SELECT k FROM kmeans_fit('plot wide', 'wide', k => 100, max_iter => 3);
+SELECT counted(p, '//s:rect[@width=74]') AS cells, found(p, '//s:text[@class="n"]/text()') AS note, length(p) < 200000 AS small,
+       counted(p, '//s:text[@transform and text()="feature_100"]') AS matters, counted(p, '//s:text[@transform and text()="feature_1"]') AS does_not
+FROM kmeans_plot_profile('plot wide') p;
+DROP TABLE wide;
+-- a label without end; a cluster without weight
+SELECT kmeans_set_label('plot wide', 0, repeat('x', 1000000));
+SELECT max(length(p)) < 300000 AS small FROM (VALUES (kmeans_plot_profile('plot wide')), (kmeans_plot('plot wide', source => 'SELECT ' || (SELECT string_agg('0 AS feature_' || t, ', ') FROM generate_series(1, 100) t)))) v (p);
+SELECT kmeans_save('plot weightless', (v || jsonb_build_object('weights', '{50,58,0}'::int[],
+  'mean', jsonb_set(v->'mean', '{2}', '[null]'), 'stddev', jsonb_set(v->'stddev', '{2}', '[null]'),
+  'min', jsonb_set(v->'min', '{2}', '[null]'), 'max', jsonb_set(v->'max', '{2}', '[null]')))::kmeans_model)
+FROM (SELECT kmeans_get('plot strip')::jsonb) AS g (v);
+SELECT found(p, '//s:rect[@width=74]/@class') AS colours, found(p, '//s:text[@class="l m"]/text()') AS z FROM kmeans_plot_profile('plot weightless') p;
+SELECT provolatile, proparallel FROM pg_proc WHERE proname = 'kmeans_plot_profile';
+SELECT error_of('SELECT kmeans_plot_profile(NULL)'), error_of('SELECT kmeans_plot_profile(''no such model'')');
+
 -- what cannot be
 SELECT call, error_of('SELECT kmeans_plot(' || call || ')') AS error
 FROM unnest(ARRAY['NULL', '''no such model''', '''plot iris'', ''no such feature''', '''plot iris'', ''petal_width'', ''species''',

@@ -34,6 +34,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION kmeans_plot_elbow(text, text[], int, int, text, text, int, bigint, int, text, text, text) IS
 'a picture (SVG) of what kmeans_choose_k computes: inertia and every criterion over k_min to k_max clusters, with the k that each calls best';
 
+CREATE FUNCTION kmeans_plot_profile(model text)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION kmeans_plot_profile(text) IS
+'a picture (SVG) of what is typical of each cluster: a heat map of clusters and features, in standard deviations from the mean of all rows, from stored statistics';
+
 -- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,

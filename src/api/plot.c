@@ -73,7 +73,7 @@ typedef struct KmScatter
 	int			y;
 	KmPrincipal *principal;
 	double	   *places;			/* ndrawn x 2 */
-	double	   *centroids;		/* k x 2 */
+	double	   *centroids;		/* k x 2; NaN for a cluster without a mean */
 	KmAxis		x_axis;
 	KmAxis		y_axis;
 
@@ -444,8 +444,12 @@ make_axis(const KmScatter *scatter, KmAxis *axis, int component, double from, do
 	}
 	for (int i = 0; i < Min(model->k, MAX_CENTROIDS); i++)
 	{
-		lo = Min(lo, scatter->centroids[2 * scatter->order[i] + component]);
-		hi = Max(hi, scatter->centroids[2 * scatter->order[i] + component]);
+		double		at = scatter->centroids[2 * scatter->order[i] + component];
+
+		if (isnan(at))
+			continue;
+		lo = Min(lo, at);
+		hi = Max(hi, at);
 	}
 	if (scatter->principal != NULL)
 		title = psprintf("PC%d (%.1f %%)", component + 1,
@@ -548,6 +552,8 @@ draw_centroids(StringInfo out, const KmScatter *scatter)
 		int			j = scatter->order[i];
 
 		CHECK_FOR_INTERRUPTS();
+		if (isnan(scatter->centroids[2 * j]))
+			continue;
 		km_svg_cross(out,
 					 km_axis_place(&scatter->x_axis, scatter->centroids[2 * j]),
 					 km_axis_place(&scatter->y_axis, scatter->centroids[2 * j + 1]),

@@ -36,6 +36,10 @@ typedef struct KmPlotLook
  */
 extern void km_plot_rows(StringInfo out, const KmFeed *feed, const KmPlotLook *look);
 
+/* a heat map of the clusters' means, in standard deviations of all rows */
+extern void km_plot_profile(StringInfo out, const KmModel *model, const char *title,
+							bool alone);
+
 /* "segments" or "segments@3", as it is spoken of */
 extern char *km_plot_model_name(const KmModelRef *ref);
 

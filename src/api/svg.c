@@ -21,6 +21,8 @@
 /* width of an average letter, in parts of its size */
 #define LETTER		0.6
 
+#define TITLE_LETTERS	300
+
 /* no pixel is farther away */
 #define FAR_OUT		1e6
 
@@ -75,6 +77,7 @@ static void add_attribute(StringInfo out, const char *name, double number);
 static void begin_element(StringInfo out, const char *name, const char *classes);
 static void add_text(StringInfo out, const char *classes, double x, double y, int angle,
 					 const char *text, int bytes);
+static void add_title(StringInfo out, const char *text);
 static int	fitting_bytes(const char *text, double room, int size);
 
 /* ---- Documents ---- */
@@ -88,10 +91,9 @@ km_svg_style(void)
 void
 km_svg_begin(StringInfo out, int width, int height, const char *name, bool alone)
 {
-	appendStringInfo(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"km\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n<title>",
+	appendStringInfo(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"km\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n",
 					 width, height, width, height);
-	km_svg_escape(out, name);
-	appendStringInfoString(out, "</title>\n");
+	add_title(out, name);
 	if (alone)
 		appendStringInfo(out, "<style>%s</style>\n", style);
 	km_svg_rect(out, "bg", 0, 0, width, height);
@@ -259,13 +261,22 @@ add_text(StringInfo out, const char *classes, double x, double y, int angle,
 	}
 	appendStringInfoChar(out, '>');
 	if (!all)
-	{
-		appendStringInfoString(out, "<title>");
-		km_svg_escape(out, text);
-		appendStringInfoString(out, "</title>");
-	}
+		add_title(out, text);
 	km_svg_escape(out, shown);
 	appendStringInfoString(out, all ? "</text>\n" : "&#8230;</text>\n");
+	pfree(shown);
+}
+
+/* what an element says when it is pointed at; not without end */
+static void
+add_title(StringInfo out, const char *text)
+{
+	int			bytes = fitting_bytes(text, TITLE_LETTERS * LETTER, 1);
+	char	   *shown = pnstrdup(text, bytes);
+
+	appendStringInfoString(out, "<title>");
+	km_svg_escape(out, shown);
+	appendStringInfoString(out, text[bytes] == '\0' ? "</title>" : "&#8230;</title>");
 	pfree(shown);
 }
 
@@ -357,10 +368,10 @@ km_svg_cross(StringInfo out, double x, double y, double radius, const char *name
 		appendStringInfo(out, "<path class=\"key\" d=\"%s\"/>\n", strokes.data);
 	else
 	{
-		appendStringInfo(out, "<path class=\"centroid\" stroke=\"red\" d=\"%s\"><title>",
+		appendStringInfo(out, "<path class=\"centroid\" stroke=\"red\" d=\"%s\">",
 						 strokes.data);
-		km_svg_escape(out, name);
-		appendStringInfoString(out, "</title></path>\n");
+		add_title(out, name);
+		appendStringInfoString(out, "</path>\n");
 	}
 	pfree(strokes.data);
 }
