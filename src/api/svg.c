@@ -145,8 +145,9 @@ void
 km_svg_number(StringInfo out, char before, double number)
 {
 	int64		hundredths = (int64) rint(Min(Max(number, -FAR_OUT), FAR_OUT) * 100);
-	int64		whole = Abs(hundredths) / 100;
-	int			rest = (int) (Abs(hundredths) % 100);
+	int64		size = hundredths < 0 ? -hundredths : hundredths;
+	int64		whole = size / 100;
+	int			rest = (int) (size % 100);
 
 	if (before != '\0')
 		appendStringInfoChar(out, before);
