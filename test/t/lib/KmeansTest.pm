@@ -15,11 +15,12 @@ use PostgreSQL::Test::Cluster;
 our @EXPORT = qw(kmeans_cluster);
 
 # A started cluster with the extension created in the database postgres.
-# Arguments are those of PostgreSQL::Test::Cluster's init.
+# Arguments are those of PostgreSQL::Test::Cluster's init, and install_path of
+# its new.
 sub kmeans_cluster
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, install_path => delete $options{install_path});
 
 	$node->init(%options);
 	$node->append_conf('postgresql.conf', $ENV{KMEANS_TEST_CONF} // '');
