@@ -4,6 +4,7 @@
 #   make install               (PG_CONFIG=... selects another server)
 #   make installcheck          tests against the running server
 #   make test                  all tests, from nothing, in a private server
+#   make test-servers          the tests on newer servers, in folders of their own; see test/servers.sh
 #   make demo                  a guided tour, in a private server
 #   make bench                 the benchmark, in a private server; see test/bench/run.sh
 #
@@ -46,7 +47,7 @@ endif
 
 # These targets find or install a server themselves, so they must work before
 # there is a pg_config; everything else is PGXS.
-STANDALONE = test demo bench
+STANDALONE = test test-servers demo bench
 
 .PHONY: $(STANDALONE)
 
@@ -82,6 +83,9 @@ endif
 
 test:
 	@test/run.sh
+
+test-servers:
+	@test/servers.sh $(SERVERS)
 
 demo:
 	@test/demo/run.sh
