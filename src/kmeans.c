@@ -40,19 +40,39 @@ km_check_simd(int *newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * If memory ends half way, the server calls this again at the next try, and
+ * what is known already must not be made known twice.
+ */
 void
 _PG_init(void)
 {
-	DefineCustomEnumVariable("kmeans.simd",
-							 "Chooses the instructions with which distances are computed.",
-							 "All give the same result.",
-							 &km_team_simd, KM_SIMD_AUTO, km_simd_words,
-							 PGC_USERSET, 0, km_check_simd, NULL, NULL);
-	DefineCustomEnumVariable("kmeans.pruning",
-							 "Lets passes skip rows that cannot have changed their cluster.",
-							 "The result is the same.",
-							 &km_team_pruning, KM_PRUNING_AUTO, km_pruning_words,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
-	MarkGUCPrefixReserved("kmeans");
-	km_registry_init();
+	static int	known = 0;
+
+	switch (known)
+	{
+		case 0:
+			DefineCustomEnumVariable("kmeans.simd",
+									 "Chooses the instructions with which distances are computed.",
+									 "All give the same result.",
+									 &km_team_simd, KM_SIMD_AUTO, km_simd_words,
+									 PGC_USERSET, 0, km_check_simd, NULL, NULL);
+			known++;
+			/* FALLTHROUGH */
+		case 1:
+			DefineCustomEnumVariable("kmeans.pruning",
+									 "Lets passes skip rows that cannot have changed their cluster.",
+									 "The result is the same.",
+									 &km_team_pruning, KM_PRUNING_AUTO, km_pruning_words,
+									 PGC_USERSET, 0, NULL, NULL, NULL);
+			known++;
+			/* FALLTHROUGH */
+		case 2:
+			MarkGUCPrefixReserved("kmeans");
+			known++;
+			/* FALLTHROUGH */
+		case 3:
+			km_registry_init();
+			known++;
+	}
 }

@@ -609,8 +609,9 @@ km_registry_sees(const KmModelRef *ref)
 void
 km_registry_init(void)
 {
-	km_catalog_init();
 	RegisterXactCallback(transaction_ended, NULL);
+	/* last, since it takes no memory */
+	km_catalog_init();
 }
 
 static void
