@@ -159,6 +159,24 @@ SELECT found(p, '//s:rect[@width=74]/@class') AS colours, found(p, '//s:text[@cl
 SELECT provolatile, proparallel FROM pg_proc WHERE proname = 'kmeans_plot_profile';
 SELECT error_of('SELECT kmeans_plot_profile(NULL)'), error_of('SELECT kmeans_plot_profile(''no such model'')');
 
+-- kmeans_plot_silhouette: one area per cluster, the mean as kmeans_evaluate's
+SELECT counted(p, '//s:path') AS areas, found(p, '//s:text[@class="l e" or @class="t" or @class="n"]/text()') AS texts,
+       found(p, '//s:text[starts-with(., "mean")]/text()') AS mean, is_safe(p)
+FROM kmeans_plot_silhouette('plot iris') p;
+SELECT round(silhouette::numeric, 3) AS silhouette FROM kmeans_evaluate('plot iris');
+-- bars get shorter within a cluster
+SELECT bool_and(x <= before) AS sorted, count(*) > 50 AS points
+FROM (SELECT x, lag(x) OVER (ORDER BY i) AS before
+      FROM kmeans_plot_silhouette('plot iris') p, regexp_matches((found(p, '//s:path[@class="c0"]/@d'))[1], '[ML]([0-9.]+) ', 'g') WITH ORDINALITY AS m (x1, i), CAST(x1[1] AS float8) x) s
+WHERE before > 200;
+SELECT kmeans_plot_silhouette('plot iris', 'iris', 2000) = kmeans_plot_silhouette(model => 'plot iris', source => 'TABLE iris', max_points => 2000) AS same,
+       kmeans_plot_silhouette('plot iris', 'SELECT * FROM iris ORDER BY petal_width, id', 30) = kmeans_plot_silhouette('plot iris', max_points => 30) AS any_order;
+SELECT found(p, '//s:text[@class="n"]/text()') AS note FROM kmeans_plot_silhouette('plot iris', max_points => 30) p;
+SELECT counted(p, '//s:path') AS areas, found(p, '//s:text[@class="n m"]/text()') AS why_not FROM kmeans_plot_silhouette('plot iris', source => 'SELECT * FROM iris WHERE species = ''setosa''') p;
+SELECT is_safe(p), length(p) < 200000 AS small FROM kmeans_plot_silhouette('plot wide', 'SELECT ' || (SELECT string_agg('sin(i + ' || t || ') AS feature_' || t, ', ') FROM generate_series(1, 100) t) || ' FROM generate_series(1, 5000) i') p;
+SELECT error_of('SELECT kmeans_plot_silhouette(' || call || ')') AS error
+FROM unnest(ARRAY['NULL', '''plot iris'', max_points => 0', '''plot iris'', max_points => NULL', '''plot iris'', ''blobs''', '''plot weightless''']) AS call;
+
 -- what cannot be
 SELECT call, error_of('SELECT kmeans_plot(' || call || ')') AS error
 FROM unnest(ARRAY['NULL', '''no such model''', '''plot iris'', ''no such feature''', '''plot iris'', ''petal_width'', ''species''',

@@ -41,6 +41,16 @@ LANGUAGE C STABLE PARALLEL SAFE;
 COMMENT ON FUNCTION kmeans_plot_profile(text) IS
 'a picture (SVG) of what is typical of each cluster: a heat map of clusters and features, in standard deviations from the mean of all rows, from stored statistics';
 
+CREATE FUNCTION kmeans_plot_silhouette(
+  model      text,
+  source     text DEFAULT NULL,
+  max_points int  DEFAULT 2000)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_plot_silhouette(text, text, int) IS
+'a picture (SVG) of the silhouettes of at most max_points distinct rows of a source (NULL: the model''s own), sorted within their clusters, with the mean of all';
+
 -- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,

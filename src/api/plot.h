@@ -40,6 +40,11 @@ extern void km_plot_rows(StringInfo out, const KmFeed *feed, const KmPlotLook *l
 extern void km_plot_profile(StringInfo out, const KmModel *model, const char *title,
 							bool alone);
 
+/* the silhouettes of the rows of an evaluation, cluster by cluster */
+extern void km_plot_silhouette(StringInfo out, const KmModel *model,
+							   const KmEvaluation *evaluation, const char *title,
+							   bool alone);
+
 /* "segments" or "segments@3", as it is spoken of */
 extern char *km_plot_model_name(const KmModelRef *ref);
 
