@@ -181,6 +181,84 @@ as_naive(const TestRows *rows, const KmSpace *space, const double *centroids,
 	return good && s->outliers.largest == largest;
 }
 
+/*
+ * Many clusters of very different radii, some of one row, some of none: every
+ * row's score is the least of all.  alone: how many clusters have one row.
+ */
+static bool
+scores_of_all(int k, int alone, double least_spread)
+{
+	enum
+	{
+		ROWS = 6000
+	};
+	KmTeam	   *team = solo_team();
+	KmSpace		space = {2, NULL, NULL, false};
+	double	   *x = malloc(ROWS * 2 * sizeof(double));
+	double	   *centroids = malloc(k * 2 * sizeof(double));
+	double	   *reference = malloc(k * sizeof(double));
+	double	   *dist2 = malloc(k * sizeof(double));
+	double	   *counted;
+	double		largest = 0;
+	bool		good = true;
+	TestRows   *rows;
+	KmSummary  *s;
+
+	for (int j = 0; j < k; j++)
+		for (int t = 0; t < 2; t++)
+			centroids[2 * j + t] = 100 * uniform(1 + t, j) + (j < alone ? 1000 * (j + 1) : 0);
+	for (int i = 0; i < ROWS; i++)
+	{
+		int			j = i < alone ? i : alone + i % (k - alone);
+
+		for (int t = 0; t < 2; t++)
+			x[2 * i + t] = centroids[2 * j + t] + normal(3 + t, i) *
+				(least_spread + (j % 3 == 2 ? 20 : j % 3) * uniform(5, j));
+	}
+	rows = rows_create(x, NULL, ROWS, 2, 5000);
+	s = summary_of(team, rows, &space, centroids, k);
+	km_outlier_reference(k, s->size, s->radius_rms, s->total_inertia, s->total_weight,
+						 reference);
+	counted = calloc(s->outliers.nbins, sizeof(double));
+	for (int i = 0; i < ROWS; i++)
+	{
+		double		score;
+		int			b = 0;
+
+		for (int j = 0; j < k; j++)
+			dist2[j] = km_kernel_dist2(x + 2 * i, centroids + 2 * j, 2);
+		score = km_outlier_score(k, dist2, reference);
+		largest = fmax(largest, score);
+		while (b < s->outliers.nbins - 1 && score >= s->outliers.upper[b] &&
+			   !(score == 0 && b == 0))
+			b++;
+		counted[b]++;
+	}
+	good = s->outliers.largest == largest &&
+		same_all(counted, s->outliers.weight, s->outliers.nbins);
+	summary_free(team, s);
+	rows_free(rows);
+	free(counted);
+	free(dist2);
+	free(reference);
+	free(centroids);
+	free(x);
+	return good;
+}
+
+static void
+test_scores(void)
+{
+	static const int ks[] = {2, 3, 12, 17, 18, 19, 60};
+	bool		good = true;
+
+	for (size_t i = 0; i < sizeof(ks) / sizeof(ks[0]); i++)
+		for (int alone = 0; alone < ks[i]; alone += 1 + ks[i] / 6)
+			good = good && scores_of_all(ks[i], alone, 0.1) &&
+				scores_of_all(ks[i], alone, 0);
+	ok(good, "summary: the outlier score is the least over all clusters");
+}
+
 static void
 test_naive(void)
 {
@@ -363,6 +441,7 @@ void
 test_summary(void)
 {
 	test_naive();
+	test_scores();
 	test_ends();
 	test_outliers();
 	test_team();
