@@ -109,38 +109,6 @@ draw_contents(Draw *draw, double *contents)
 	km_team_release(line->team, draw->slot);
 }
 
-void
-km_line_sample(KmLine *line, int nbuckets, KmChunk *sample)
-{
-	KmTeam	   *team = line->team;
-	size_t		d = (size_t) line->d;
-	double		unit = km_bits_pow2(-KM_LINE_BITS) / line->weight_factor;
-	bool		wanted = true;
-	Draw		draw = {.line = line,.nslots = 1,.wanted = &wanted};
-	size_t		n;
-
-	draw.slot = km_team_alloc(team, line->nbuckets, sizeof(int));
-	for (int b = 0; b < line->nbuckets; b++)
-		draw.slot[b] = b < nbuckets ? 0 : -1;
-	draw_collect(&draw);
-	n = draw.records.n;
-	memset(sample, 0, sizeof(*sample));
-	sample->nrows = (int64_t) n;
-	sample->values = km_team_alloc(team, n * d, sizeof(double));
-	sample->weight = km_team_alloc(team, n, sizeof(double));
-	for (size_t i = 0; i < n; i++)
-	{
-		const double *record = km_record(&draw.records, i);
-
-		memcpy(sample->values + i * d, record + KM_RECORD_VALUES, d * sizeof(double));
-		sample->weight[i] = (double) km_record_mass(record) * unit;
-		if (i % DRAW_CHECK_ROWS == 0)
-			km_team_check(team);
-	}
-	km_records_free(&draw.records);
-	km_team_release(team, draw.slot);
-}
-
 /* random points, and the buckets in which they lie */
 static bool
 draw_buckets(Draw *draw, int run, uint64_t counter, bool spread)

@@ -13,6 +13,8 @@
  */
 #include "core/hash.h"
 
+#include <stddef.h>
+
 #include "core/bits.h"
 
 #define HASH_GOLDEN	UINT64_C(0x9e3779b97f4a7c15)
@@ -25,10 +27,11 @@ hash_mix(uint64_t h)
 	return h ^ (h >> 31);
 }
 
-uint64_t
-km_hash_row(const double *x, int d, uint64_t seed)
+/* start: hash_mix() of the seed */
+static inline uint64_t
+hash_row(const double *x, int d, uint64_t start)
 {
-	uint64_t	h = hash_mix(seed + HASH_GOLDEN);
+	uint64_t	h = start;
 
 	for (int t = 0; t < d; t++)
 	{
@@ -36,6 +39,21 @@ km_hash_row(const double *x, int d, uint64_t seed)
 		h ^= h >> 32;
 	}
 	return hash_mix(h + (uint64_t) d * HASH_GOLDEN);
+}
+
+uint64_t
+km_hash_row(const double *x, int d, uint64_t seed)
+{
+	return hash_row(x, d, hash_mix(seed + HASH_GOLDEN));
+}
+
+void
+km_hash_rows(const double *x, int n, int d, uint64_t seed, uint64_t *hash)
+{
+	uint64_t	start = hash_mix(seed + HASH_GOLDEN);
+
+	for (int i = 0; i < n; i++)
+		hash[i] = hash_row(x + (size_t) i * d, d, start);
 }
 
 uint64_t

@@ -13,6 +13,9 @@
 /* The hash of d doubles by their bits (the loader has removed -0.0). */
 extern uint64_t km_hash_row(const double *x, int d, uint64_t seed);
 
+/* the same of n rows */
+extern void km_hash_rows(const double *x, int n, int d, uint64_t seed, uint64_t *hash);
+
 /* 64 random bits, number `counter` of stream (seed, stream). */
 extern uint64_t km_random_bits(uint64_t seed, uint64_t stream, uint64_t counter);
 

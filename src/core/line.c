@@ -90,17 +90,6 @@ km_line_free(KmLine *line)
 	km_team_release(team, line);
 }
 
-double
-km_line_weight(const KmLine *line)
-{
-	KmWide		total = 0;
-
-	for (int b = 0; b < line->nbuckets; b++)
-		total += line->mass[b];
-	km_wide_reduce(line->team, &total, 1);
-	return (double) total * km_bits_pow2(-KM_LINE_BITS) / line->weight_factor;
-}
-
 /* integer weights stay what they are, unless they are too large */
 static void
 line_weigh(KmLine *line)

@@ -68,9 +68,6 @@ extern void km_line_free(KmLine *line);
 /* forget all centroids */
 extern void km_line_restart(KmLine *line);
 
-/* the weight of all rows of all participants, before there are distances */
-extern double km_line_weight(const KmLine *line);
-
 /* there are m more centroids */
 extern void km_line_nearer(KmLine *line, const double *centroids, int m);
 
@@ -88,13 +85,6 @@ extern void km_line_potentials(KmLine *line, const double *centroids, int m,
  */
 extern bool km_line_draw(KmLine *line, int run, uint64_t counter, int n,
 						 bool spread, double *contents);
-
-/*
- * All contents of the first buckets of a line that has no distances yet, with
- * the weight of all their copies, in the order of the line.  A content is among
- * them or not by its hash alone.  The caller releases values and weight.
- */
-extern void km_line_sample(KmLine *line, int nbuckets, KmChunk *sample);
 
 static inline int
 km_line_bucket(const KmLine *line, uint64_t hash)

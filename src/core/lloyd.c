@@ -96,6 +96,8 @@ static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
 						   int to);
 static double lloyd_inertia(Lloyd *l);
 static double lloyd_inertia_of_means(const Lloyd *l);
+static double lloyd_inertia_of_pass(Lloyd *l);
+static bool lloyd_refused(Lloyd *l);
 static double lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated);
 static void lloyd_finish(Lloyd *l, KmIteration *iteration);
 static int	lloyd_empty(const Lloyd *l, int *empty);
@@ -113,8 +115,8 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 {
 	Lloyd		l;
 	KmIteration iteration;
-	KmLloydResult result = {0, false, 0};
-	bool		strict;
+	KmLloydResult result = {0};
+	bool		strict = false;
 
 	l.team = team;
 	l.rows = rows;
@@ -141,6 +143,11 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 		bool		relocated;
 
 		lloyd_label(&l, iteration.iteration == 1, &iteration);
+		if (iteration.iteration == 1 && lloyd_refused(&l))
+		{
+			result.refused = true;
+			break;
+		}
 		iteration.shift = lloyd_update(&l, &iteration, &relocated);
 		strict = iteration.reassigned == 0 && !relocated;
 		if (strict)
@@ -160,7 +167,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 		if (iteration.iteration >= params->max_iter)
 			break;
 	}
-	if (!strict)
+	if (!strict && !result.refused)
 		lloyd_finish(&l, &iteration);
 	result.n_iter = iteration.iteration;
 	result.inertia = iteration.inertia;
@@ -339,6 +346,29 @@ lloyd_inertia_of_means(const Lloyd *l)
 	return l->params->total_ss - explained;
 }
 
+/* the means are those of the labels, which belong to the centroids */
+static double
+lloyd_inertia_of_pass(Lloyd *l)
+{
+	double		inertia = lloyd_inertia_of_means(l);
+
+	return inertia > l->params->total_ss * LLOYD_LEAST_SHARE ? inertia : lloyd_inertia(l);
+}
+
+/* is the start too bad to go on with? */
+static bool
+lloyd_refused(Lloyd *l)
+{
+	double		weight = 0;
+
+	if (l->params->most == NULL || isinf(*l->params->most))
+		return false;
+	km_sums_means(l->sums, l->mean, l->weight);
+	for (int j = 0; j < l->k; j++)
+		weight += l->weight[j];
+	return lloyd_inertia_of_pass(l) > *l->params->most * weight;
+}
+
 /*
  * Move the centroids to the means, empty clusters to far rows.  Returns the
  * sum of the squared movements; the inertia is that before.
@@ -352,11 +382,7 @@ lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated)
 	*relocated = false;
 	km_sums_means(l->sums, l->mean, l->weight);
 	if (l->params->report != NULL)
-	{
-		iteration->inertia = lloyd_inertia_of_means(l);
-		if (!(iteration->inertia > l->params->total_ss * LLOYD_LEAST_SHARE))
-			iteration->inertia = lloyd_inertia(l);
-	}
+		iteration->inertia = lloyd_inertia_of_pass(l);
 	nempty = lloyd_empty(l, NULL);
 	if (nempty > 0)
 	{

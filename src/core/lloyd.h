@@ -35,7 +35,13 @@ typedef struct KmLloydParams
 	void	   *arg;
 
 	/*
-	 * For the reports.  Of all rows in the space: their weighted mean (d), and
+	 * If not NULL: give up after the first pass, with the centroids as they were,
+	 * if the mean squared distance of the rows to the start exceeds this.
+	 */
+	const double *most;
+
+	/*
+	 * For the reports and for `most`.  Of all rows in the space: their weighted mean (d), and
 	 * the weighted sum of their squared distances to it.
 	 */
 	const double *mean;
@@ -46,6 +52,7 @@ typedef struct KmLloydResult
 {
 	int			n_iter;			/* passes, the last confirming one included */
 	bool		converged;
+	bool		refused;		/* the start exceeds `most`; nothing else counts */
 	double		inertia;
 } KmLloydResult;
 

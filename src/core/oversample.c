@@ -197,7 +197,7 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 		double		inertia;
 
 		params.run = o->run * OVERSAMPLE_RUNS + r;
-		k = km_seed(seeder, params.run, tried);
+		k = km_seed_all(seeder, params.run, tried);
 		inertia = km_lloyd(&solo, &rows, &space, grid, &params, tried, k).inertia;
 
 		if (r == 0 || inertia < least)

@@ -49,6 +49,7 @@ struct KmSampler
 	double	   *content_row;	/* scratch: a content */
 };
 
+static void sampler_add(KmSampler *sampler, uint64_t hash, const double *x, double weight);
 static void sampler_make_room(KmSampler *sampler);
 static void sampler_enlarge(KmSampler *sampler, size_t room);
 static void sampler_index(KmSampler *sampler);
@@ -77,15 +78,27 @@ km_sampler_create(KmTeam *team, int d, bool weighted, int64_t most, uint64_t see
 }
 
 void
+km_sampler_limit(KmSampler *sampler, double part)
+{
+	sampler->limit = part < 1 ? (uint64_t) (part * 0x1p63) << 1 : UINT64_MAX;
+}
+
+void
 km_sampler_add(KmSampler *sampler, const double *x, double weight)
 {
 	uint64_t	hash = km_hash_row(x, sampler->d, sampler->seed);
+
+	if (hash <= sampler->limit)
+		sampler_add(sampler, hash, x, weight);
+}
+
+static void
+sampler_add(KmSampler *sampler, uint64_t hash, const double *x, double weight)
+{
 	double	   *content = sampler->content_row;
 	double	   *entry;
 	size_t		slot;
 
-	if (hash > sampler->limit)
-		return;
 	memcpy(content, x, sampler->d * sizeof(double));
 	if (sampler->weighted)
 		content[sampler->d] = weight;
@@ -116,12 +129,18 @@ km_sampler_add_rows(KmSampler *sampler, KmRows *rows)
 	{
 		KmChunk    *chunk = km_rows_get(rows, c);
 
-		for (int64_t i = 0; i < chunk->nrows; i++)
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
-			if (i % SAMPLE_CHECK_EVERY == 0)
-				km_team_check(sampler->team);
-			km_sampler_add(sampler, km_chunk_rows(chunk, rows->d, i, 1),
-						   chunk->weight != NULL ? chunk->weight[i] : 1);
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
+			const double *values = km_chunk_rows(chunk, rows->d, start, n);
+			uint64_t	hash[KM_TILE];
+
+			km_hash_rows(values, n, rows->d, sampler->seed, hash);
+			for (int i = 0; i < n; i++)
+				if (hash[i] <= sampler->limit)
+					sampler_add(sampler, hash[i], values + (size_t) i * rows->d,
+								chunk->weight != NULL ? chunk->weight[start + i] : 1);
+			km_team_check(sampler->team);
 		}
 	}
 }

@@ -8,7 +8,7 @@
  * have it.  It depends on the rows only, not on their order, and if there are no
  * more distinct rows than asked for it is all of them.
  *
- *		km_sampler_create
+ *		km_sampler_create, perhaps km_sampler_limit
  *		km_sampler_add, km_sampler_add_rows		(any number of times)
  *		km_sampler_finish						(once; frees the sampler)
  */
@@ -35,6 +35,12 @@ typedef struct KmSampler KmSampler;
  */
 extern KmSampler *km_sampler_create(KmTeam *team, int d, bool weighted,
 									int64_t most, uint64_t seed);
+
+/*
+ * Before the first row: leave out all contents but those of the first part
+ * (0 < part <= 1) of all hashes, so that little is collected in vain.
+ */
+extern void km_sampler_limit(KmSampler *sampler, double part);
 
 /* weight is ignored unless rows are weighted */
 extern void km_sampler_add(KmSampler *sampler, const double *x, double weight);

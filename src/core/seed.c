@@ -12,6 +12,7 @@
  */
 #include "core/seed.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/line.h"
@@ -23,10 +24,13 @@
 struct KmSeeder
 {
 	KmTeam	   *team;
+	KmRows	   *rows;
+	const KmSpace *space;
 	const KmGrid *grid;
 	KmSeedMethod method;
 	int			k;
-	KmLine	   *line;
+	uint64_t	seed;
+	KmLine	   *line;			/* NULL: not needed so far */
 };
 
 static int	seed_most(KmSeedMethod method, int k);
@@ -41,35 +45,54 @@ km_seeder_create(KmTeam *team, KmRows *rows, const KmSpace *space,
 	KmSeeder   *seeder = km_team_alloc(team, 1, sizeof(KmSeeder));
 
 	seeder->team = team;
+	seeder->rows = rows;
+	seeder->space = space;
 	seeder->grid = grid;
 	seeder->method = method;
 	seeder->k = k;
-	seeder->line = km_line_create(team, rows, space, method == KM_SEED_RANDOM, seed,
-								  seed_most(method, k));
+	seeder->seed = seed;
+	seeder->line = NULL;
 	return seeder;
 }
 
 void
 km_seeder_free(KmSeeder *seeder)
 {
-	km_line_free(seeder->line);
+	if (seeder->line != NULL)
+		km_line_free(seeder->line);
 	km_team_release(seeder->team, seeder);
 }
 
 int
-km_seed(KmSeeder *seeder, int run, double *centroids)
+km_seed(KmSeeder *seeder, int run, double *centroids, double *most)
 {
-	KmLine	   *line = seeder->line;
+	if (seeder->method == KM_SEED_PARALLEL &&
+		km_seed_sample(seeder->team, seeder->rows, seeder->space, seeder->k, seeder->seed,
+					   run, centroids, most))
+		return seeder->k;
+	*most = INFINITY;
+	return km_seed_all(seeder, run, centroids);
+}
 
-	km_line_restart(line);
+int
+km_seed_all(KmSeeder *seeder, int run, double *centroids)
+{
+	int			k = seeder->k;
+
+	if (seeder->line == NULL)
+		seeder->line = km_line_create(seeder->team, seeder->rows, seeder->space,
+									  seeder->method == KM_SEED_RANDOM, seeder->seed,
+									  seed_most(seeder->method, k));
+	else
+		km_line_restart(seeder->line);
 	switch (seeder->method)
 	{
 		case KM_SEED_PARALLEL:
-			return km_seed_parallel(line, seeder->grid, seeder->k, run, centroids);
+			return km_oversample(seeder->line, seeder->grid, k, run, centroids);
 		case KM_SEED_RANDOM:
-			return seed_random(line, seeder->k, run, centroids);
+			return seed_random(seeder->line, k, run, centroids);
 		default:
-			return seed_plusplus(line, seeder->k, run, centroids);
+			return seed_plusplus(seeder->line, k, run, centroids);
 	}
 }
 

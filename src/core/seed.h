@@ -36,12 +36,22 @@ extern void km_seeder_free(KmSeeder *seeder);
 /*
  * Choose up to k centroids (in the space) into centroids (k x d).  Returns how
  * many: less than k only if there are fewer rows at distinct places.
+ *
+ * *most: if all rows turn out to have a larger mean squared distance to the
+ * nearest of them, the start is no good (it was made from a part of the rows):
+ * use km_seed_all().  Infinity: it is good in any case.
  */
-extern int	km_seed(KmSeeder *seeder, int run, double *centroids);
+extern int	km_seed(KmSeeder *seeder, int run, double *centroids, double *most);
 
-/* k-means|| alone, from a line of km_oversample_size(k); km_seed() calls it */
-extern int	km_seed_parallel(KmLine *line, const KmGrid *grid, int k, int run,
-							 double *centroids);
+/* the same from all rows, always good */
+extern int	km_seed_all(KmSeeder *seeder, int run, double *centroids);
+
+/*
+ * Do it with a sample, for KM_SEED_PARALLEL; false if there is none, or not
+ * with k centroids.  km_seed() calls it.
+ */
+extern bool km_seed_sample(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
+						   uint64_t seed, int run, double *centroids, double *most);
 
 /* is one of n centroids where z is? */
 extern bool km_seed_taken(const KmSpace *space, const double *centroids, int n,

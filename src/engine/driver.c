@@ -199,6 +199,15 @@ km_driver_given_centroids(KmDriver *driver, double *centroids)
 	}
 }
 
+/* Passes from a start. */
+static KmLloydResult
+km_driver_iterate(KmDriver *driver, const KmLloydParams *lloyd, double *centroids, int k)
+{
+	km_progress_phase(km_team_progress(driver->team), KM_PHASE_ITERATING);
+	return km_lloyd(driver->team, driver->rows, driver->space, driver->grid, lloyd,
+					centroids, k);
+}
+
 /* One run; it replaces the best one if it is better. */
 static void
 km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
@@ -214,17 +223,25 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 		.total_ss = driver->spread
 	};
 	KmLloydResult result;
+	double		most;
 	int			k = params->k;
 
 	km_progress_run(km_team_progress(driver->team), run);
 	if (driver->seeder == NULL)
 		km_driver_given_centroids(driver, centroids);
 	else
-		k = km_seed(driver->seeder, run, centroids);
-
-	km_progress_phase(km_team_progress(driver->team), KM_PHASE_ITERATING);
-	result = km_lloyd(driver->team, driver->rows, driver->space, driver->grid,
-					  &lloyd, centroids, k);
+	{
+		k = km_seed(driver->seeder, run, centroids, &most);
+		lloyd.most = &most;
+	}
+	result = km_driver_iterate(driver, &lloyd, centroids, k);
+	if (result.refused)
+	{
+		km_progress_phase(km_team_progress(driver->team), KM_PHASE_SEEDING);
+		k = km_seed_all(driver->seeder, run, centroids);
+		lloyd.most = NULL;
+		result = km_driver_iterate(driver, &lloyd, centroids, k);
+	}
 	if (best->run == 0 || result.inertia < best->result.inertia)
 	{
 		best->run = run;

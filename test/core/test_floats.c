@@ -49,7 +49,7 @@ look(TestRows *test, const KmSpace *space, KmSeedMethod method, Found *found)
 	KmSpread   *spread;
 	KmAssessment assessment;
 	KmSeeder   *seeder = km_seeder_create(team, rows, space, grid, method, K, 1);
-	int			k = km_seed(seeder, 1, found->centroids);
+	int			k = km_seed_all(seeder, 1, found->centroids);
 	KmLloydResult result;
 
 	km_seeder_free(seeder);

@@ -11,12 +11,31 @@
 #include "core/hash.h"
 #include "core/kernel.h"
 #include "core/line.h"
+#include "core/lloyd.h"
 #include "core/seed.h"
 #include "core/sort.h"
 #include "core/stats.h"
 
 static const TestRows *line_rows;	/* for line_order() */
 static const KmSeedMethod methods[] = {KM_SEED_PLUSPLUS, KM_SEED_RANDOM, KM_SEED_PARALLEL};
+
+/* a start that is no good for all rows is made from all of them */
+static int
+seed_check(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
+		   const KmStats *stats, KmSeeder *seeder, int k, int run, double most,
+		   double *centroids)
+{
+	KmLloydParams params = {.run = run,.max_iter = 1,.most = &most,.mean = stats->mean};
+	double	   *start = malloc((size_t) k * rows->d * sizeof(double));
+	bool		refused;
+
+	for (int t = 0; t < rows->d; t++)
+		params.total_ss += stats->total_weight * stats->variance[t];
+	memcpy(start, centroids, (size_t) k * rows->d * sizeof(double));
+	refused = km_lloyd(team, rows, space, grid, &params, start, k).refused;
+	free(start);
+	return refused ? km_seed_all(seeder, run, centroids) : k;
+}
 
 /* km_seed(), with a grid for the rows */
 static int
@@ -26,8 +45,12 @@ seed_in(KmTeam *team, KmRows *rows, const KmSpace *space, KmSeedMethod method, i
 	KmStats    *stats = km_stats(team, rows, space);
 	KmGrid	   *grid = km_grid_create(team, rows->d, stats->largest, stats->smallest);
 	KmSeeder   *seeder = km_seeder_create(team, rows, space, grid, method, k, seed);
-	int			chosen = km_seed(seeder, run, centroids);
+	double		most;
+	int			chosen = km_seed(seeder, run, centroids, &most);
 
+	if (!isinf(most))
+		chosen = seed_check(team, rows, space, grid, stats, seeder, chosen, run, most,
+							centroids);
 	km_seeder_free(seeder);
 	km_grid_free(team, grid);
 	km_stats_free(team, stats);
