@@ -78,3 +78,26 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 
 COMMENT ON FUNCTION kmeans_refresh(text, text, boolean, boolean, float8) IS
 'Fit a model (name, or name@version to start from that) again to the rows of its source as they are now, with all its options, and keep the result as the next version: clusters keep their ids and labels. source becomes the new source; warm_start starts from the old centroids; promote makes the name mean the new version, unless more than the share max_churn of the rows would change their cluster. Runs as the owner. Owner only';
+
+CREATE FUNCTION kmeans_drift(model text, source text DEFAULT NULL)
+RETURNS TABLE (cluster int, label text, share_then float8, share_now float8, psi float8,
+               distance_ratio float8, outlier_rate float8, verdict text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+
+COMMENT ON FUNCTION kmeans_drift(text, text) IS
+'How far the rows of a source (null: the model''s own, run as its owner) have moved away from the fit of a model (name or name@version), without fitting again: shares of the clusters then and now, their population stability index, RMS distance to the centroid now / then, share of rows above the score that 5 % of the fitted rows exceeded, and a verdict: stable, watch or refresh. The last row, cluster null, is for the whole model';
+
+CREATE FUNCTION kmeans_transitions(
+    model text,
+    version_a int,
+    version_b int,
+    source_a text DEFAULT NULL,
+    source_b text DEFAULT NULL)
+RETURNS TABLE (from_cluster int, from_label text, to_cluster int, to_label text,
+               n bigint, share float8)
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+
+COMMENT ON FUNCTION kmeans_transitions(text, int, int, text, text) IS
+'How many rows go from which cluster of version_a to which of version_b, and their share of all rows of from_cluster. Without a source the rows of version_b''s (run as the owner), with one its rows, labelled by both versions; with both the rows of source_a by version_a and those of source_b by version_b, matched on the model''s id column: a row of one side only has null on the other';

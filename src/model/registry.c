@@ -71,6 +71,7 @@ static bool behind = false;
 
 static void check_length(const char *name, const char *whole);
 static void invalid_name(const char *text, const char *detail) pg_attribute_noreturn();
+static KmModelRef *find(const char *name, Snapshot snapshot);
 static KmModelRef *look_up(const char *name, Snapshot snapshot);
 static void fill_ref(KmModelRef *ref, const KmScan *scan);
 static void note_if_behind(const KmModelRef *ref);
@@ -153,13 +154,36 @@ km_registry_find(const char *text)
 	KmModelRef *ref;
 
 	km_registry_parse_name(text, &name, &version);
-	ref = look_up(name, snapshot);
+	ref = find(name, snapshot);
+	settle_version(ref, version, snapshot);
+	UnregisterSnapshot(snapshot);
+	return ref;
+}
+
+KmModelRef *
+km_registry_find_version(const char *name, int version)
+{
+	Snapshot	snapshot = RegisterSnapshot(km_catalog_snapshot());
+	KmModelRef *ref;
+
+	km_registry_check_new_name(name);
+	ref = find(name, snapshot);
+	km_registry_check_version(ref, version, snapshot);
+	ref->version = version;
+	UnregisterSnapshot(snapshot);
+	return ref;
+}
+
+/* a model that the current user may read */
+static KmModelRef *
+find(const char *name, Snapshot snapshot)
+{
+	KmModelRef *ref = look_up(name, snapshot);
+
 	if (ref == NULL)
 		missing_model(name, snapshot);
 	note_if_behind(ref);
 	check_right(ref, false, snapshot);
-	settle_version(ref, version, snapshot);
-	UnregisterSnapshot(snapshot);
 	return ref;
 }
 

@@ -99,6 +99,9 @@ extern void km_registry_check_new_name(const char *name);
  */
 extern KmModelRef *km_registry_find(const char *text);
 
+/* the same for a name without @ and the number of a version */
+extern KmModelRef *km_registry_find_version(const char *name, int version);
+
 /*
  * Load the version that ref points to, with its info (info may be NULL), into
  * the current context.  XX001 if what is stored does not make a model.
