@@ -176,22 +176,33 @@ receive_batch(void *arg, const KmBatch *batch)
 	}
 }
 
-/* the first of equals each time; second is -1 if k = 1 */
+/*
+ * The first of equals each time; second is -1 if k = 1.  Selections, since
+ * branches would be taken at random.
+ */
 static void
 two_nearest(const double *dist2, int k, int *first, int *second)
 {
-	*first = 0;
-	*second = -1;
+	double		least = dist2[0];
+	double		next = INFINITY;
+	int			least_j = 0;
+	int			next_j = -1;
+
 	for (int j = 1; j < k; j++)
 	{
-		if (dist2[j] < dist2[*first])
-		{
-			*second = *first;
-			*first = j;
-		}
-		else if (*second < 0 || dist2[j] < dist2[*second])
-			*second = j;
+		double		own = dist2[j];
+		bool		nearer = own < least;
+		bool		second_nearer = own < next;
+
+		next_j = second_nearer ? j : next_j;
+		next = second_nearer ? own : next;
+		next_j = nearer ? least_j : next_j;
+		next = nearer ? least : next;
+		least_j = nearer ? j : least_j;
+		least = nearer ? own : least;
 	}
+	*first = least_j;
+	*second = next_j;
 }
 
 /* ---- kmeans_assign ---- */

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "tcop/dest.h"
 #include "utils/float.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -286,7 +287,12 @@ reader_id(KmReader *reader, TupleTableSlot *slot)
 	int			field = reader->id_field;
 
 	if (field < 0)
-		return psprintf(INT64_FORMAT, reader->n_read);
+	{
+		char	   *ordinal = palloc(MAXINT8LEN + 1);
+
+		pg_lltoa(reader->n_read, ordinal);
+		return ordinal;
+	}
 	if (slot->tts_isnull[field])
 		return NULL;
 	return OutputFunctionCall(&reader->id_output, slot->tts_values[field]);
