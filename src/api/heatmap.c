@@ -253,7 +253,7 @@ draw_cell(StringInfo out, const KmHeatmap *map, int row, int column)
 
 	if (!isnan(z))
 		colour = (int) Min(Max(step, -STEPS), STEPS) + STEPS;
-	strong = Abs(colour - STEPS) >= STEPS - 1 && colour != NO_MEAN ? " strong" : "";
+	strong = abs(colour - STEPS) >= STEPS - 1 && colour != NO_MEAN ? " strong" : "";
 	km_svg_rect(out, psprintf("z%d", colour), x + 1, y + 1, CELL_WIDTH - 2, CELL_HEIGHT - 2);
 	if (colour == NO_MEAN)
 		return;
