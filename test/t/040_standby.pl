@@ -22,6 +22,8 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CREATE FUNCTION label_of(x float8) RETURNS text STABLE LANGUAGE plpgsql AS
   $$ BEGIN RETURN kmeans_label('m', x); END $$;
+CREATE FUNCTION distance_of(x float8) RETURNS float8 STABLE LANGUAGE plpgsql AS
+  $$ BEGIN RETURN kmeans_distance('m', x); END $$;
 SQL
 
 $primary->backup('backup');
@@ -39,6 +41,12 @@ SELECT * FROM kmeans_iterations('m');
 SELECT kmeans_get('m');
 SELECT x, kmeans_predict('m', x), kmeans_label('m@1', x), kmeans_distance('m', x), kmeans_transform('m', x) FROM points;
 SELECT kmeans_agg(2, ARRAY[x]) FROM points;
+SELECT * FROM kmeans_assign('m');
+SELECT * FROM kmeans_evaluate('m');
+SELECT * FROM kmeans_outliers('m', 'SELECT 50 AS x');
+SELECT * FROM kmeans_choose_k('points', k_max => 3);
+SELECT * FROM kmeans_profile('m');
+SELECT * FROM kmeans_explain('m', 3);
 SQL
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', $content), $primary->safe_psql('postgres', $content),
@@ -56,6 +64,26 @@ for my $change (
 	$primary->wait_for_catchup($standby);
 	is($session->query_safe('SELECT label_of(1)'), $change->[1], "after $change->[0]");
 }
+
+# also of numbers that a refresh has changed, and of the way back
+my $distance = q{SELECT distance_of(1)};
+my $old = $session->query_safe($distance);
+$primary->safe_psql('postgres', q{UPDATE points SET x = x + 5; SELECT * FROM kmeans_refresh('m')});
+$primary->wait_for_catchup($standby);
+is($session->query_safe($distance), $primary->safe_psql('postgres', $distance), 'after a refresh: as on the primary');
+isnt($session->query_safe($distance), $old, 'after a refresh: not as before');
+$primary->safe_psql('postgres', q{SELECT kmeans_promote('m', 2)});
+$primary->wait_for_catchup($standby);
+is($session->query_safe($distance), $old, 'after the old version is promoted: as before');
+
+# a role that loses its grant there loses it here
+$primary->safe_psql('postgres', q{CREATE ROLE reader; SELECT kmeans_grant('m', 'reader')});
+$primary->wait_for_catchup($standby);
+$session->query_safe('SET ROLE reader');
+is($session->query_safe($distance), $old, 'a grantee reads');
+$primary->safe_psql('postgres', q{SELECT kmeans_revoke('m', 'reader')});
+$primary->wait_for_catchup($standby);
+is($session->query_safe(q{SELECT state_of('SELECT distance_of(1)')}), '42501 permission denied for model "m"', 'until it is revoked');
 $session->quit;
 
 # everything that writes
@@ -65,7 +93,13 @@ for my $call (
 	[ 'kmeans_save', q{'new', NULL} ],
 	[ 'kmeans_set_label', q{'m', 0, 'x'} ],
 	[ 'kmeans_rename', q{'m', 'n'} ],
-	[ 'kmeans_drop', q{'no such model', true} ])
+	[ 'kmeans_drop', q{'no such model', true} ],
+	[ 'kmeans_refresh', q{'m'} ],
+	[ 'kmeans_promote', q{'m', 1} ],
+	[ 'kmeans_prune', q{'m', 1} ],
+	[ 'kmeans_set_owner', q{'m', 'reader'} ],
+	[ 'kmeans_grant', q{'m', 'public'} ],
+	[ 'kmeans_revoke', q{'m', 'public'} ])
 {
 	my ($function, $arguments) = @$call;
 
@@ -76,6 +110,6 @@ for my $call (
 # after a promotion the standby goes on where the primary was
 $standby->promote;
 is($standby->safe_psql('postgres', q{SELECT version FROM kmeans_fit('m', 'points', k => 2, replace => true)}),
-	'3', 'the promoted standby writes');
+	'4', 'the promoted standby writes');
 
 done_testing();
