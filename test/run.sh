@@ -31,6 +31,7 @@ main()
 
   [ "$#" -gt 0 ] || set -- core core-sanitized sql forced-parallel isolation server lint
   lab_packages
+  lab_cron
   lab_open
   if [ "$*" = sanitized ]; then
     lab_sanitize

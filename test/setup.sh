@@ -4,6 +4,7 @@
 # Sourced by test/run.sh and test/demo/run.sh.  The legal order of calls:
 #
 #     lab_packages    install what is missing (as root, on Debian), find PG_CONFIG
+#     lab_cron        if wanted: pg_cron, where it can be had
 #     lab_open        make $lab, copy the tree into it
 #     lab_sanitize    if wanted: build with AddressSanitizer, and run so
 #     lab_build       build in the copy, install into $lab/root
@@ -60,6 +61,17 @@ lab_packages()
   lab_has_server || die "no server for $PG_CONFIG: $(lab_pg --bindir)/postgres is missing"
   lab_has_pgxs || die "no PGXS for $PG_CONFIG: $(lab_pg --pgxs) is missing"
   export PG_CONFIG
+}
+
+# One test schedules with pg_cron, and is skipped without it.
+lab_cron()
+{
+  local package
+
+  package=postgresql-$(lab_major)-cron
+  if [ ! -f "$(lab_pg --sharedir)/extension/pg_cron.control" ] && [ "$(id -u)" -eq 0 ] && apt-cache show "$package" >/dev/null 2>&1; then
+    lab_install "$package"
+  fi
 }
 
 lab_pg() { "${PG_CONFIG:-pg_config}" "$@" 2>/dev/null; }
