@@ -280,12 +280,15 @@ km_outliers_score(KmOutliers *outliers, const double *values, const int32_t *lab
 				  const double *dist2, int n, double *score)
 {
 	const double *reference = outliers->reference;
+	int			d = outliers->space->d;
 	int			stride = outliers->nrivals + 1;
 	KmGroups   *groups = outliers->groups;
 	int			nfar = 0;
 
 	for (int i = 0; i < n; i++)
 	{
+		/* far rows will be fetched in another order, which nobody foresees */
+		__builtin_prefetch(values + (size_t) i * d, 0, 2);
 		outliers->own[i] = reference[label[i]];
 		outliers->far[nfar] = i;
 		nfar += !(dist2[i] <= outliers->rival[(size_t) label[i] * stride].limit2);

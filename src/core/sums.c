@@ -74,7 +74,9 @@
 
 typedef struct SumsBody
 {
-	double		(*load) (const double *x, int n, double *rest);
+	double		(*largest) (const double *x, int n);
+	bool		(*two) (const double *x, int n, double unit, double fine,
+						int64_t *upper, int64_t *lower);
 	int64_t		(*cut) (double *rest, int n, double unit, bool *remains);
 	void		(*add) (const double *z, double weight, const double *scale, int d,
 						int ndigits, int padded, int64_t factor, int64_t *digit);
@@ -93,10 +95,10 @@ typedef struct SumsBody
 #endif
 
 static const SumsBody sums_bodies[] = {
-	{exact_load_generic, exact_cut_generic, sums_cut_generic,
+	{exact_largest_generic, exact_two_generic, exact_cut_generic, sums_cut_generic,
 	sums_cut_rows_generic},
 #if defined(__x86_64__)
-	{exact_load_avx2, exact_cut_avx2, sums_cut_avx2,
+	{exact_largest_avx2, exact_two_avx2, exact_cut_avx2, sums_cut_avx2,
 	sums_cut_rows_avx2}
 #endif
 };
@@ -111,6 +113,8 @@ sums_body(void)
 	return &sums_bodies[0];
 }
 
+static void exact_add_varied(KmExact *sum, const double *x, int n, int unit);
+static void exact_add_parts(KmExact *sum, int64_t parts, int unit);
 static void digits_propagate(int64_t *digit, int n, size_t step);
 static double digits_magnitude(int64_t *digit, int n);
 static double digits_value(int64_t *digit, int n, int low, double *rest);
@@ -185,39 +189,65 @@ km_exact_add_product(KmExact *sum, double w, double x)
  * Adding one at a time costs a dependent load and store per digit.  Here all
  * values are cut at EXACT_CUT_BITS below the largest, their parts added up in a
  * register, and so on downwards until nothing remains.  That is exact whatever
- * the values are; for values of similar size it takes two rounds.  What is
- * still there after EXACT_ROUNDS is far smaller, or near the ends of the range
- * where M or the unit would not be normal numbers, and goes one by one.
+ * the values are; for values of similar size two cuts do, which are made at once.
  */
 void
 km_exact_add_many(KmExact *sum, const double *x, int n)
 {
 	const SumsBody *body = sums_body();
-	double		rest[EXACT_BATCH];
 
 	for (int start = 0; start < n; start += EXACT_BATCH)
 	{
 		int			m = n - start < EXACT_BATCH ? n - start : EXACT_BATCH;
-		double		largest = body->load(x + start, m, rest);
-		bool		remains = largest > 0;
-		int			unit = remains ? km_bits_exponent(largest) + 1 : 0;
+		double		largest = body->largest(x + start, m);
+		int			unit = largest > 0 ?
+			km_bits_exponent(largest) + 1 - EXACT_CUT_BITS : 0;
+		int64_t		upper;
+		int64_t		lower;
 
-		for (int round = 0; remains && round < EXACT_ROUNDS; round++)
+		if (largest > 0 && unit - EXACT_CUT_BITS >= -960 && unit <= 960 &&
+			body->two(x + start, m, km_bits_pow2(unit),
+					  km_bits_pow2(unit - EXACT_CUT_BITS), &upper, &lower))
 		{
-			int64_t		parts;
-
-			unit -= EXACT_CUT_BITS;
-			if (unit < -960 || unit > 960)
-				break;
-			parts = body->cut(rest, m, km_bits_pow2(unit), &remains);
-			exact_add_bits(sum, (uint64_t) (parts < 0 ? -parts : parts), unit,
-						   parts < 0);
+			exact_add_parts(sum, upper, unit);
+			exact_add_parts(sum, lower, unit - EXACT_CUT_BITS);
 		}
-		if (remains)
-			for (int i = 0; i < m; i++)
-				if (rest[i] != 0)
-					km_exact_add(sum, rest[i]);
+		else if (largest > 0)
+			exact_add_varied(sum, x + start, m, unit);
 	}
+}
+
+/*
+ * Values of any size, under 2^EXACT_CUT_BITS times 2^unit.  What is still there
+ * after EXACT_ROUNDS is far smaller, or near the ends of the range where M or the
+ * unit would not be normal numbers, and goes one by one.
+ */
+static void
+exact_add_varied(KmExact *sum, const double *x, int n, int unit)
+{
+	const SumsBody *body = sums_body();
+	double		rest[EXACT_BATCH];
+	bool		remains = true;
+
+	memcpy(rest, x, n * sizeof(double));
+	for (int i = n; i % KM_LANES != 0; i++)
+		rest[i] = 0;
+	for (int round = 0; remains && round < EXACT_ROUNDS; round++, unit -= EXACT_CUT_BITS)
+	{
+		if (unit < -960 || unit > 960)
+			break;
+		exact_add_parts(sum, body->cut(rest, n, km_bits_pow2(unit), &remains), unit);
+	}
+	if (remains)
+		for (int i = 0; i < n; i++)
+			if (rest[i] != 0)
+				km_exact_add(sum, rest[i]);
+}
+
+static void
+exact_add_parts(KmExact *sum, int64_t parts, int unit)
+{
+	exact_add_bits(sum, (uint64_t) (parts < 0 ? -parts : parts), unit, parts < 0);
 }
 
 void

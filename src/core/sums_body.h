@@ -12,31 +12,69 @@
  * on the instruction set.
  */
 
-/*
- * Prepare n <= EXACT_BATCH numbers for exact_cut(): copy them to rest, padded
- * with zeros to a multiple of KM_LANES.  Returns their largest magnitude.
- */
+/* the largest magnitude of n numbers */
 BODY_TARGET static double
-BODY_NAME(exact_load) (const double *x, int n, double *rest)
+BODY_NAME(exact_largest) (const double *x, int n)
 {
-	KmDoubles most = {0};
+	KmDoubles	most = {0};
 	double		largest = 0;
+	int			i;
 
-	memcpy(rest, x, n * sizeof(double));
-	for (int i = n; i % KM_LANES != 0; i++)
-		rest[i] = 0;
-	for (int i = 0; i < n; i += KM_LANES)
+	for (i = 0; i + KM_LANES <= n; i += KM_LANES)
 	{
-		KmDoubles value = *(KmDoubles *) (rest + i);
-		KmDoubles magnitude = (KmDoubles) ((KmLongs) value & INT64_MAX);
-		KmLongs	larger = (KmLongs) (magnitude > most);
+		KmDoubles	magnitude = (KmDoubles) (*(const KmLongs *) (x + i) & INT64_MAX);
 
-		most = (KmDoubles) ((larger & (KmLongs) magnitude) |
-							  (~larger & (KmLongs) most));
+		most = KM_LANES_MAX(magnitude, most);
 	}
+	for (; i < n; i++)
+		largest = fabs(x[i]) > largest ? fabs(x[i]) : largest;
 	for (int l = 0; l < KM_LANES; l++)
 		largest = most[l] > largest ? most[l] : largest;
 	return largest;
+}
+
+/*
+ * The sums of the upper parts of n numbers, multiples of unit, and of the lower
+ * ones, multiples of fine; both in these units.  Returns whether nothing is left
+ * below.  The numbers are under 2^51 units, and half a unit under 2^51 fine ones.
+ */
+BODY_TARGET static bool
+BODY_NAME(exact_two) (const double *x, int n, double unit, double fine,
+					  int64_t *upper, int64_t *lower)
+{
+	const KmDoubles magic = KM_LANES_EVERY(0x1.8p52 * unit);
+	const KmDoubles fine_magic = KM_LANES_EVERY(0x1.8p52 * fine);
+	KmLongs		high = {0};
+	KmLongs		low = {0};
+	KmLongs		left = {0};
+	int64_t		any = 0;
+
+	for (int i = 0; i < n; i += KM_LANES)
+	{
+		KmDoubles	rest = {0};
+		KmDoubles	cut;
+
+		if (i + KM_LANES <= n)
+			rest = *(const KmDoubles *) (x + i);
+		else
+			for (int l = 0; l < n - i; l++)
+				rest[l] = x[i + l];
+		cut = rest + magic;
+		high += (KmLongs) cut - (KmLongs) magic;
+		rest -= cut - magic;
+		cut = rest + fine_magic;
+		low += (KmLongs) cut - (KmLongs) fine_magic;
+		left |= (KmLongs) (rest - (cut - fine_magic));
+	}
+	*upper = *lower = 0;
+	for (int l = 0; l < KM_LANES; l++)
+	{
+		*upper += high[l];
+		*lower += low[l];
+		any |= left[l];
+	}
+	/* the sign bit alone is a zero */
+	return (any & INT64_MAX) == 0;
 }
 
 /*
