@@ -95,6 +95,7 @@ typedef struct KmSummary
  */
 extern KmSummary *km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 							   const KmStats *raw, const double *centroids, int k);
+extern void km_summary_free(KmTeam *team, KmSummary *summary);
 
 /*
  * A row's outlier score from its squared distances to all k centroids: the

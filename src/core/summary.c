@@ -124,6 +124,23 @@ km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 	return s.summary;
 }
 
+void
+km_summary_free(KmTeam *team, KmSummary *summary)
+{
+	km_team_release(team, summary->size);
+	km_team_release(team, summary->weight);
+	km_team_release(team, summary->inertia);
+	km_team_release(team, summary->radius_rms);
+	km_team_release(team, summary->radius_max);
+	km_team_release(team, summary->mean);
+	km_team_release(team, summary->stddev);
+	km_team_release(team, summary->min);
+	km_team_release(team, summary->max);
+	km_team_release(team, summary->outliers.upper);
+	km_team_release(team, summary->outliers.weight);
+	km_team_release(team, summary);
+}
+
 static KmSummary *
 summary_create(KmTeam *team, int k, int d)
 {

@@ -189,12 +189,13 @@ km_choose_fits(KmChooser *chooser)
 		fit = km_driver_fit(chooser->points, &params);
 		MemoryContextSwitchTo(old);
 		if (fit->k < k)
-		{
 			job->distinct = fit->k;
-			break;
-		}
-		km_choose_fit(chooser, grid, fit);
+		else
+			km_choose_fit(chooser, grid, fit);
+		km_driver_free(chooser->points, fit);
 		MemoryContextReset(cxt);
+		if (job->distinct > 0)
+			break;
 	}
 	MemoryContextDelete(cxt);
 	km_grid_free(chooser->team, grid);
@@ -368,11 +369,14 @@ km_choose_agreement(KmChooser *chooser, KmPoints *points, int l)
 	params.init = chooser->inits[l];
 	for (int f = 0; f < KM_STABILITY_FITS; f++)
 	{
+		KmFit	   *fit;
+
 		if ((f + l) % team->size != team->rank)
 			continue;
 		params.seed = chooser->job->fit->params.seed + f;
-		(void) km_driver_fit(points, &params);
+		fit = km_driver_fit(points, &params);
 		km_choose_append_labels(points, &labels);
+		km_driver_free(points, fit);
 	}
 	all = labels.data;
 	if (team->size > 1)

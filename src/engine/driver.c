@@ -383,12 +383,14 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 		k = km_driver_drop_empty(fit->centroids, fit->k, d, fit->summary);
 		if (k == fit->k)
 			break;
+		km_summary_free(driver->team, fit->summary);
 		fit->k = k;
 	}
 
 	if (!km_driver_number(driver))
 	{
 		km_driver_sort(fit->centroids, fit->ids, fit->k, d, km_cluster_compare_id);
+		km_summary_free(driver->team, fit->summary);
 		fit->summary = km_summarize(driver->team, driver->rows, driver->space,
 									km_points_stats(driver->points),
 									fit->centroids, fit->k);
@@ -443,4 +445,14 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	km_grid_free(driver.team, driver.grid);
 	pfree(centroids);
 	return driver.fit;
+}
+
+void
+km_driver_free(KmPoints *points, KmFit *fit)
+{
+	km_summary_free(km_points_get_team(points), fit->summary);
+	pfree(fit->iterations);
+	pfree(fit->centroids);
+	pfree(fit->ids);
+	pfree(fit);
 }

@@ -61,7 +61,8 @@ typedef struct KmFit
 	int			d;
 	int32	   *ids;			/* k */
 	double	   *centroids;		/* k x d, in the space */
-	KmSummary  *summary;		/* in the same order; lives as long as the points */
+	KmSummary  *summary;		/* in the same order; km_driver_free(), or it lives
+								 * as long as the points */
 	double		total_ss;		/* inertia of one cluster on the same rows */
 	int			n_iter;
 	bool		converged;
@@ -80,5 +81,8 @@ extern KmInit km_driver_init(const KmFitParams *params, double n, int d, int *n_
  * overflow or a given centroid cannot be brought into the space.
  */
 extern KmFit *km_driver_fit(KmPoints *points, const KmFitParams *params);
+
+/* for a caller that makes many fits of the same points */
+extern void km_driver_free(KmPoints *points, KmFit *fit);
 
 #endif							/* KM_DRIVER_H */

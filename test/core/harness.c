@@ -371,23 +371,6 @@ rows_shuffled(const TestRows *rows, uint64_t seed, int64_t chunk_rows,
 	return copy;
 }
 
-void
-summary_free(KmTeam *team, KmSummary *s)
-{
-	km_team_release(team, s->size);
-	km_team_release(team, s->weight);
-	km_team_release(team, s->inertia);
-	km_team_release(team, s->radius_rms);
-	km_team_release(team, s->radius_max);
-	km_team_release(team, s->mean);
-	km_team_release(team, s->stddev);
-	km_team_release(team, s->min);
-	km_team_release(team, s->max);
-	km_team_release(team, s->outliers.upper);
-	km_team_release(team, s->outliers.weight);
-	km_team_release(team, s);
-}
-
 double
 uniform(uint64_t seed, uint64_t i)
 {

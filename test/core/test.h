@@ -61,8 +61,6 @@ extern void rows_narrow(TestRows *rows, int step);
 extern TestRows *rows_shuffled(const TestRows *rows, uint64_t seed,
 							   int64_t chunk_rows, int64_t *where);
 
-extern void summary_free(KmTeam *team, KmSummary *s);
-
 /* deterministic numbers for test data */
 extern double uniform(uint64_t seed, uint64_t i);	/* [0, 1) */
 extern double normal(uint64_t seed, uint64_t i);	/* about N(0, 1) */

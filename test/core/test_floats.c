@@ -74,7 +74,7 @@ look(TestRows *test, const KmSpace *space, KmSeedMethod method, Found *found)
 
 	km_sample_free(team, sample);
 	km_spread_free(team, spread);
-	summary_free(team, summary);
+	km_summary_free(team, summary);
 	km_grid_free(team, grid);
 	km_stats_free(team, stats);
 	km_stats_free(team, raw);

@@ -236,7 +236,7 @@ scores_of_all(int k, int alone, double least_spread)
 	}
 	good = s->outliers.largest == largest &&
 		same_all(counted, s->outliers.weight, s->outliers.nbins);
-	summary_free(team, s);
+	km_summary_free(team, s);
 	rows_free(rows);
 	free(counted);
 	free(dist2);
@@ -293,11 +293,11 @@ test_naive(void)
 				order = order && same_summary(summary, again);
 				for (int i = 0; i < N; i++)
 					order = order && other->label[i] == rows->label[where[i]];
-				summary_free(team, again);
+				km_summary_free(team, again);
 				rows_free(other);
 			}
 			ok(order, "summary: any order, any chunks");
-			summary_free(team, summary);
+			km_summary_free(team, summary);
 			rows_free(rows);
 		}
 	free(where);
@@ -316,7 +316,7 @@ test_ends(void)
 	   s->mean[0] == 0.1 && s->outliers.nbins == 1 && s->outliers.upper[0] == 0 &&
 	   s->outliers.weight[0] == 6 && km_histogram_threshold(&s->outliers, 0) == 0,
 	   "summary: clusters of copies have no radius, and no row is an outlier");
-	summary_free(team, s);
+	km_summary_free(team, s);
 	rows_free(rows);
 
 	{
@@ -329,7 +329,7 @@ test_ends(void)
 		   s->radius_max[0] == 0.1 && s->size[1] == 4 && s->weight[1] == 3 &&
 		   s->max[1] == 1000 && s->radius_max[1] == 995 && s->mean[1] == 5 &&
 		   s->total_weight == 3 && s->total_inertia == 0, "summary: rows of weight 0");
-		summary_free(team, s);
+		km_summary_free(team, s);
 		rows_free(rows);
 	}
 
@@ -345,7 +345,7 @@ test_ends(void)
 		ok(near(s->mean[0], 1.45e308, 1e-15) && near(s->stddev[0], 0.05e308, 1e-12) &&
 		   near(s->stddev[1], 0.05e308, 1e-12) && near(s->inertia[0], 0.005, 1e-9),
 		   "summary: values near the end of the range");
-		summary_free(team, s);
+		km_summary_free(team, s);
 		rows_free(rows);
 	}
 }
@@ -403,7 +403,7 @@ team_summary(KmTeam *team, void *arg)
 	if (team->rank == 0)
 		t->result = summary;
 	else
-		summary_free(team, summary);
+		km_summary_free(team, summary);
 }
 
 static void
@@ -430,8 +430,8 @@ test_team(void)
 		good = good && same_summary(one, t.result);
 		for (int p = 0; p < 3; p++)
 			rows_free(t.parts[p]);
-		summary_free(team, t.result);
-		summary_free(team, one);
+		km_summary_free(team, t.result);
+		km_summary_free(team, one);
 		rows_free(rows);
 	}
 	ok(good, "summary: a team of three, one without rows");
