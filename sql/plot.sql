@@ -141,16 +141,15 @@ SELECT cluster, feature, round(z::numeric, 1) AS z, round(mean::numeric, 2) AS m
 -- colours: 11 steps of half a standard deviation
 SELECT found(p, '//s:rect[@width=74]/@class') AS colours FROM kmeans_plot_profile('plot iris') p;
 -- a large model: the largest clusters, the features that matter most
-SELECT format('CREATE TABLE wide AS SELECT %s FROM generate_series(1, 300) i', string_agg(format('%s * (i %% %s) AS feature_%s', t, t + 2, t), ', ' ORDER BY t)) AS statement FROM generate_series(1, 100) t \gset
+SELECT format('CREATE TABLE wide AS SELECT %s FROM generate_series(1, 2000) i', string_agg(format('%s * (i %% %s) AS %I', t, t + 2, repeat('&', 40) || t), ', ' ORDER BY t)) AS statement FROM generate_series(1, 100) t \gset
 :statement;
-SELECT k FROM kmeans_fit('plot wide', 'wide', k => 100, max_iter => 3);
+SELECT k FROM kmeans_fit('plot wide', 'wide', k => 220, max_iter => 3, n_init => 1);
 SELECT counted(p, '//s:rect[@width=74]') AS cells, found(p, '//s:text[@class="n"]/text()') AS note, length(p) < 200000 AS small,
-       counted(p, '//s:text[@transform and text()="feature_100"]') AS matters, counted(p, '//s:text[@transform and text()="feature_1"]') AS does_not
+       counted(p, '//s:text[@transform and contains(s:title, "&100")]') AS matters, counted(p, '//s:text[@transform and s:title="&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&1"]') AS does_not
 FROM kmeans_plot_profile('plot wide') p;
-DROP TABLE wide;
 -- a label without end; a cluster without weight
 SELECT kmeans_set_label('plot wide', 0, repeat('x', 1000000));
-SELECT max(length(p)) < 300000 AS small FROM (VALUES (kmeans_plot_profile('plot wide')), (kmeans_plot('plot wide', source => 'SELECT ' || (SELECT string_agg('0 AS feature_' || t, ', ') FROM generate_series(1, 100) t)))) v (p);
+SELECT max(length(p)) < 300000 AS small FROM (VALUES (kmeans_plot_profile('plot wide')), (kmeans_plot('plot wide', max_points => 100))) v (p);
 SELECT kmeans_save('plot weightless', (v || jsonb_build_object('weights', '{50,58,0}'::int[],
   'mean', jsonb_set(v->'mean', '{2}', '[null]'), 'stddev', jsonb_set(v->'stddev', '{2}', '[null]'),
   'min', jsonb_set(v->'min', '{2}', '[null]'), 'max', jsonb_set(v->'max', '{2}', '[null]')))::kmeans_model)
@@ -173,9 +172,39 @@ SELECT kmeans_plot_silhouette('plot iris', 'iris', 2000) = kmeans_plot_silhouett
        kmeans_plot_silhouette('plot iris', 'SELECT * FROM iris ORDER BY petal_width, id', 30) = kmeans_plot_silhouette('plot iris', max_points => 30) AS any_order;
 SELECT found(p, '//s:text[@class="n"]/text()') AS note FROM kmeans_plot_silhouette('plot iris', max_points => 30) p;
 SELECT counted(p, '//s:path') AS areas, found(p, '//s:text[@class="n m"]/text()') AS why_not FROM kmeans_plot_silhouette('plot iris', source => 'SELECT * FROM iris WHERE species = ''setosa''') p;
-SELECT is_safe(p), length(p) < 200000 AS small FROM kmeans_plot_silhouette('plot wide', 'SELECT ' || (SELECT string_agg('sin(i + ' || t || ') AS feature_' || t, ', ') FROM generate_series(1, 100) t) || ' FROM generate_series(1, 5000) i') p;
+SELECT is_safe(p), length(p) < 200000 AS small FROM kmeans_plot_silhouette('plot wide') p;
 SELECT error_of('SELECT kmeans_plot_silhouette(' || call || ')') AS error
 FROM unnest(ARRAY['NULL', '''plot iris'', max_points => 0', '''plot iris'', max_points => NULL', '''plot iris'', ''blobs''', '''plot weightless''']) AS call;
+
+-- kmeans_report: one page, well-formed, that needs nothing else
+SELECT p LIKE '<!DOCTYPE html>%' AS html, xml_is_well_formed_document(p) AS well_formed, is_safe(p), length(p) < 100000 AS small,
+       found(p, '//h1/text() | //h2/text()') AS sections, found(p, '//s:svg/s:title/text()') AS pictures, counted(p, '//style') AS styles, counted(p, '//s:style') AS others
+FROM kmeans_report('plot iris') p;
+SELECT found(p, '//tr[th="Version" or th="Clusters" or th="Columns" or th="Rows" or th="Explained" or th="Iterations" or th="Source"]//pre/text()') AS summary FROM kmeans_report('plot iris') p;
+SELECT counted(p, '//s:g/s:circle') AS rows FROM kmeans_report('plot iris') p;
+SELECT found(p, '//tr[th="label"]/following-sibling::tr[1]/td/text()') AS cluster,
+       found(p, '//tr[th="eta2" or th="between clusters"]/following-sibling::tr[1]/td/text()') AS feature,
+       found(p, '//tr[th="Davies-Bouldin"]/following-sibling::tr[1]/td/text()') AS evaluation FROM kmeans_report('plot iris') p;
+SELECT round(silhouette::numeric, 5), round(davies_bouldin::numeric, 5), round(calinski_harabasz::numeric, 2) FROM kmeans_evaluate('plot iris');
+SELECT counted(p, '//tr[th="shift"]/following-sibling::tr') = (SELECT count(*) FROM kmeans_iterations('plot iris') WHERE best) AS iterations,
+       found(p, '//tr[th="by"]/following-sibling::tr/td[1]/text()') AS versions FROM kmeans_report('plot iris') p;
+
+-- more versions, an old one; another source; a model without one
+SELECT version FROM kmeans_fit('plot iris', 'iris', k => 4, replace => true);
+SELECT found(p, '//h1/text()') AS model, found(p, '//tr[th="Version"]//pre/text()') AS version, found(p, '//tr[th="by"]/following-sibling::tr/td[1]/text()') AS versions
+FROM kmeans_report('plot iris@1') p;
+SELECT found(p, '//tr[th="Rows of this page"]//pre/text()') AS source, counted(p, '//s:g/s:circle') AS rows, found(p, '//p/text()') AS notes
+FROM kmeans_report('plot weightless', 'SELECT * FROM iris WHERE petal_width < 1 AND id > 10') p;
+SELECT error_of('SELECT kmeans_report(' || call || ')') AS error
+FROM unnest(ARRAY['NULL', '''no such model''', '''plot weightless''', '''plot iris'', ''blobs''', '''plot iris'', ''SELECT * FROM iris WHERE false''']) AS call;
+
+-- hostile names; a large model: what is left out is said
+SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, found(p, '//h1/text()') AS name FROM kmeans_report('plot </title><script>') p;
+SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, octet_length(p) <= 500000 AS small, found(p, '//p/text()') AS notes
+FROM kmeans_report('plot wide') p;
+SELECT count(kmeans_set_label('plot wide', c, repeat('&<>', 1000) || c)) FROM generate_series(0, 219) c;
+SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, octet_length(p) BETWEEN 100000 AND 500000 AS small, found(p, '//p/text()') AS notes
+FROM kmeans_report('plot wide') p;
 
 -- what cannot be
 SELECT call, error_of('SELECT kmeans_plot(' || call || ')') AS error
@@ -199,5 +228,5 @@ DROP OWNED BY plot_other;
 DROP ROLE plot_other;
 
 SELECT count(kmeans_drop(model)) FROM kmeans_models WHERE model LIKE 'plot %';
-DROP TABLE iris, blobs, many, times, hostile;
+DROP TABLE iris, blobs, many, times, hostile, wide;
 DROP FUNCTION error_of(text), counted(text, text), found(text, text), is_safe(text);

@@ -51,6 +51,15 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION kmeans_plot_silhouette(text, text, int) IS
 'a picture (SVG) of the silhouettes of at most max_points distinct rows of a source (NULL: the model''s own), sorted within their clusters, with the mean of all';
 
+CREATE FUNCTION kmeans_report(
+  model  text,
+  source text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION kmeans_report(text, text) IS
+'one self-contained page (HTML) about a model and the rows of a source (NULL: its own): summary, pictures, descriptions, evaluation, iterations, versions; at most 500 kB';
+
 -- Volatile and not for workers: a NULL seed is drawn.
 CREATE FUNCTION kmeans_make_blobs(
   n_samples int DEFAULT 100,

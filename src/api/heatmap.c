@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(kmeans_plot_profile);
 
 #define CELL_WIDTH		76
 #define CELL_HEIGHT		38
-#define MIN_WIDTH		440		/* of the picture */
+#define MIN_WIDTH		470		/* of the picture */
 #define LABEL_ROOM		200		/* at most, left of the cells */
 #define NAME_ROOM		150		/* at most, above them, measured along the names */
 #define NAME_ANGLE		(-40)

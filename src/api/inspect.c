@@ -17,6 +17,7 @@
 #include "api/result.h"
 #include "miscadmin.h"
 #include "model/array.h"
+#include "model/display.h"
 #include "model/fitted.h"
 #include "model/profile.h"
 #include "model/registry.h"
@@ -29,7 +30,6 @@ static void list_model(void *arg, const KmListedModel *model);
 static const KmListedVersion *promoted_version(const KmListedModel *model);
 static void list_versions(void *arg, const KmListedModel *model);
 static Datum grantee_names(const KmListedModel *model);
-static char *role_name(Oid role);
 static void add_explained(KmResultRow *row, const KmListedVersion *version);
 
 PG_FUNCTION_INFO_V1(kmeans_centroids);
@@ -254,7 +254,7 @@ list_model(void *arg, const KmListedModel *model)
 	if (version == NULL)
 		return;
 	km_result_text(row, model->ref.name);
-	km_result_text(row, role_name(model->ref.owner));
+	km_result_text(row, km_display_role(model->ref.owner));
 	km_result_datum(row, grantee_names(model));
 	km_result_int(row, version->version);
 	km_result_int(row, model->nversions);
@@ -310,7 +310,7 @@ list_versions(void *arg, const KmListedModel *model)
 		km_result_datum(row, version->columns);
 		km_result_text(row, version->id_column);
 		km_result_datum(row, version->options);
-		km_result_text(row, role_name(version->fitted_by));
+		km_result_text(row, km_display_role(version->fitted_by));
 		km_result_datum(row, TimestampTzGetDatum(version->fitted_at));
 		km_result_datum(row, km_result_interval(version->elapsed_ms));
 		km_result_put(row);
@@ -324,17 +324,8 @@ grantee_names(const KmListedModel *model)
 
 	for (int i = 0; i < model->ngrantees; i++)
 		names[i] = OidIsValid(model->grantees[i]) ?
-			role_name(model->grantees[i]) : "public";
+			km_display_role(model->grantees[i]) : "public";
 	return PointerGetDatum(km_array_texts(names, model->ngrantees));
-}
-
-/* the name of a role, or the number of one that was dropped */
-static char *
-role_name(Oid role)
-{
-	char	   *name = GetUserNameFromId(role, true);
-
-	return name != NULL ? name : psprintf("%u", role);
 }
 
 static void

@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(kmeans_plot);
 #define COMPONENT_ROWS	2000
 
 /* centroids in a picture, those of the largest clusters */
-#define MAX_CENTROIDS	1000
+#define MAX_CENTROIDS	200
 
 /* the legend: of a line, and how broad at most, in parts of the picture */
 #define LEGEND_LINE		20

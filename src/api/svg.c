@@ -21,7 +21,7 @@
 /* width of an average letter, in parts of its size */
 #define LETTER		0.6
 
-#define TITLE_LETTERS	300
+#define TITLE_LETTERS	100
 
 /* no pixel is farther away */
 #define FAR_OUT		1e6
@@ -125,6 +125,18 @@ km_svg_escape(StringInfo out, const char *text)
 	appendStringInfoString(out, escaped);
 	pfree(escaped);
 	pfree(clean.data);
+}
+
+void
+km_svg_escape_some(StringInfo out, const char *text, int letters)
+{
+	int			bytes = fitting_bytes(text, letters * LETTER, 1);
+	char	   *shown = pnstrdup(text, bytes);
+
+	km_svg_escape(out, shown);
+	if (text[bytes] != '\0')
+		appendStringInfoString(out, "&#8230;");
+	pfree(shown);
 }
 
 /* Char of XML 1.0: no control characters but three, not U+FFFE, not U+FFFF */
@@ -272,13 +284,9 @@ add_text(StringInfo out, const char *classes, double x, double y, int angle,
 static void
 add_title(StringInfo out, const char *text)
 {
-	int			bytes = fitting_bytes(text, TITLE_LETTERS * LETTER, 1);
-	char	   *shown = pnstrdup(text, bytes);
-
 	appendStringInfoString(out, "<title>");
-	km_svg_escape(out, shown);
-	appendStringInfoString(out, text[bytes] == '\0' ? "</title>" : "&#8230;</title>");
-	pfree(shown);
+	km_svg_escape_some(out, text, TITLE_LETTERS);
+	appendStringInfoString(out, "</title>");
 }
 
 double

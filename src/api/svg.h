@@ -42,6 +42,9 @@ extern void km_svg_end(StringInfo out);
  */
 extern void km_svg_escape(StringInfo out, const char *text);
 
+/* the same, but no more than so many letters, with an ellipsis if there are */
+extern void km_svg_escape_some(StringInfo out, const char *text, int letters);
+
 /* a number with at most two decimals, and a blank or so before it */
 extern void km_svg_number(StringInfo out, char before, double number);
 

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "datatype/timestamp.h"
+#include "miscadmin.h"
 #include "model/display.h"
 #include "utils/datetime.h"
 
@@ -115,4 +116,12 @@ km_display_share(double share)
 	if (percent > 99 && percent < 100)
 		return pstrdup("over 99 %");
 	return psprintf(percent > 0 && percent < 9.95 ? "%.1f %%" : "%.0f %%", percent);
+}
+
+char *
+km_display_role(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return name != NULL ? name : psprintf("%u", role);
 }

@@ -29,4 +29,7 @@ extern char *km_display_number(double value, int digits);
 /* a part of 1 in percent: '25 %' */
 extern char *km_display_share(double share);
 
+/* the name of a role, or the number of one that was dropped */
+extern char *km_display_role(Oid role);
+
 #endif							/* KM_DISPLAY_H */
