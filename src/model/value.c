@@ -39,6 +39,7 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "model/value.h"
 #include "storage/shmem.h"
 #include "utils/float.h"
@@ -258,6 +259,7 @@ put_reals(StringInfo out, const double *values, Size n)
 {
 	double		nan = get_float8_nan();
 
+	CHECK_FOR_INTERRUPTS();
 	for (Size i = 0; i < n; i++)
 	{
 		double		value = isnan(values[i]) ? nan : values[i] + 0.0;
@@ -291,6 +293,8 @@ km_model_unpack(struct varlena *datum)
 				cells;
 	char	   *problem;
 
+	/* to fetch it may have taken a while */
+	CHECK_FOR_INTERRUPTS();
 	datum = align_datum(datum);
 	reader.at = (char *) datum;
 	reader.end = reader.at + VARSIZE(datum);

@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "model/value.h"
 #include "storage/shmem.h"
 
@@ -230,6 +231,7 @@ bad_real(const char *key, double value, int64 i, int d, const char *wanted)
 static char *
 check_finite(const char *key, const double *values, int64 n, int d)
 {
+	CHECK_FOR_INTERRUPTS();
 	for (int64 i = 0; i < n; i++)
 	{
 		if (!isfinite(values[i]))
@@ -335,6 +337,7 @@ check_spread(const KmModel *model)
 
 	for (int a = 0; a < lengthof(arrays); a++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		for (int64 i = 0; i < n; i++)
 		{
 			double		value = arrays[a].values[i];
@@ -348,6 +351,7 @@ check_spread(const KmModel *model)
 				return bad_real(arrays[a].key, value, i, model->d, "finite");
 		}
 	}
+	CHECK_FOR_INTERRUPTS();
 	for (int64 i = 0; i < n; i++)
 	{
 		if (model->stddev[i] < 0)

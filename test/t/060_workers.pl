@@ -8,7 +8,6 @@ use IPC::Run ();
 use KmeansTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $workers_of = q{SELECT pid FROM pg_stat_activity WHERE leader_pid IS NOT NULL AND query LIKE '%lost%'};
 my $leftovers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'};
@@ -154,36 +153,6 @@ ok($node->poll_query_until('postgres', undef, ''), 'the server restarts after ki
 is($node->safe_psql('postgres', q{SELECT md5(kmeans_get('m')::text)}), $model, 'what was committed is as it was');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM kmeans_models WHERE model = 'lost'}), 0, 'nothing of the fit is left');
 
-# --- Cancel, in every phase.  The times include the start of psql, and whatever
-# else the machine is doing.
-
-for my $case (
-	[ 'reading and statistics', q{'points', '{x,y,z}', k => 1, max_iter => 1} ],
-	[ 'seeding', q{'points', '{x,y,z}', k => 2000, init => 'k-means++'} ],
-	[ 'passes', q{'points', '{x,y,z}', k => 2000, init => 'random', tol => 0} ],
-	[ 'passes over long rows', q{'wide', k => 300, init => 'random', tol => 0} ],
-	[ 'description', q{'points', '{x,y,z}', k => 3000, init => 'random', max_iter => 1} ])
-{
-	my ($name, $arguments) = @$case;
-	my @late;
-	my $wrong = '';
-
-	for my $timeout (5, 20, 50, 100, 200, 400, 800)
-	{
-		my $start = time;
-		my ($result, $stdout, $stderr) = $node->psql('postgres',
-			"SET statement_timeout = $timeout; SET client_min_messages = error; \\set VERBOSITY verbose\nSELECT kmeans_fit('lost', $arguments, replace => true)");
-		my $over = time - $start - $timeout / 1000;
-
-		push @late, $over if $result != 0;
-		$wrong = $stderr if $result != 0 && $stderr !~ /57014/;
-	}
-	is($wrong, '', "$name: cancelled or done");
-	@late = sort { $a <=> $b } @late;
-	cmp_ok($late[$#late / 2], '<', 0.2, "$name: at once");
-	cmp_ok($late[-1], '<', 2, "$name: always");
-	note(sprintf '%s: at most %.0f ms late', $name, $late[-1] * 1000);
-}
 is($node->safe_psql('postgres', $leftovers), 0, 'no worker is left');
 unlike(slurp_file($node->logfile), qr/leak/, 'no leak is reported');
 
