@@ -62,6 +62,8 @@ typedef struct Lloyd
 	KmKernel   *kernel;
 	KmBounds   *bounds;			/* NULL: no pruning, or no pass so far */
 	KmSums	   *sums;			/* of this participant's rows, by label */
+	int64_t		undecided;		/* rows of all participants whose label another
+								 * centroid may share, after the last labelling */
 	double	   *centroids;		/* k x d, the caller's */
 	double	   *mean;			/* k x d */
 	double	   *weight;			/* k */
@@ -89,7 +91,7 @@ typedef struct LloydFar
 
 static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
 static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
-								  int64_t start, int n);
+								  int64_t start, int n, int64_t *undecided);
 static void lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
 						   const int32_t *label);
 static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
@@ -150,7 +152,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 		}
 		iteration.shift = lloyd_update(&l, &iteration, &relocated);
 		strict = iteration.reassigned == 0 && !relocated;
-		if (strict)
+		if (strict && !params->approximate)
 			iteration.inertia = lloyd_inertia(&l);
 		if (params->report != NULL)
 			params->report(params->arg, &iteration);
@@ -170,6 +172,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	if (!strict && !result.refused)
 		lloyd_finish(&l, &iteration);
 	result.n_iter = iteration.iteration;
+	result.unique = l.undecided == 0;
 	result.inertia = iteration.inertia;
 
 	if (l.bounds != NULL)
@@ -190,7 +193,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 static void
 lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 {
-	int64_t		reassigned = 0;
+	int64_t		counts[2] = {0, 0};
 
 	km_kernel_set(l->kernel, l->centroids, l->k);
 	if (l->bounds != NULL)
@@ -202,17 +205,20 @@ lloyd_label(Lloyd *l, bool first, KmIteration *iteration)
 		KmChunk    *chunk = km_rows_get(l->rows, c);
 
 		for (int64_t start = 0; start < chunk->nrows; start += LLOYD_WINDOW)
-			reassigned += lloyd_label_window(l, first, chunk, start,
-											 km_chunk_batch(chunk, start, LLOYD_WINDOW));
+			counts[0] += lloyd_label_window(l, first, chunk, start,
+											km_chunk_batch(chunk, start, LLOYD_WINDOW),
+											&counts[1]);
 		km_team_check(l->team);
 	}
-	km_team_add(l->team, &reassigned, 1);
-	iteration->reassigned = reassigned;
+	km_team_add(l->team, counts, 2);
+	iteration->reassigned = counts[0];
+	l->undecided = counts[1];
 }
 
 /* returns how many rows changed their label */
 static int64_t
-lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
+lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
+				   int64_t *undecided)
 {
 	int64_t		reassigned = 0;
 
@@ -226,6 +232,8 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n)
 		for (int i = 0; i < n; i++)
 			chunk->bound[start + l->pick[i]] =
 				km_bounds_of(l->bounds, l->nearest[i], l->gap[i]);
+	for (int i = 0; i < n; i++)
+		*undecided += !(l->gap[i] > 0);
 	if (first)
 	{
 		memcpy(chunk->label + start, l->nearest, n * sizeof(int32_t));
@@ -447,7 +455,10 @@ lloyd_finish(Lloyd *l, KmIteration *iteration)
 		}
 	}
 	km_team_release(l->team, empty);
-	iteration->inertia = lloyd_inertia(l);
+	if (moved)
+		l->undecided++;
+	iteration->inertia = l->params->approximate ? lloyd_inertia_of_pass(l) :
+		lloyd_inertia(l);
 	if (l->params->report != NULL)
 		l->params->report(l->params->arg, iteration);
 }

@@ -41,6 +41,12 @@ typedef struct KmLloydParams
 	const double *most;
 
 	/*
+	 * The last pass's inertia is to be had from the means, as that of the others,
+	 * and not exactly: the caller knows better in the end.  Needs a report.
+	 */
+	bool		approximate;
+
+	/*
 	 * For the reports and for `most`.  Of all rows in the space: their weighted mean (d), and
 	 * the weighted sum of their squared distances to it.
 	 */
@@ -52,6 +58,8 @@ typedef struct KmLloydResult
 {
 	int			n_iter;			/* passes, the last confirming one included */
 	bool		converged;
+	bool		unique;			/* every row has but one nearest centroid: its label
+								 * would be the same in any order of them */
 	bool		refused;		/* the start exceeds `most`; nothing else counts */
 	double		inertia;
 } KmLloydResult;

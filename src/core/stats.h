@@ -92,9 +92,13 @@ typedef struct KmSummary
  * summary.  raw are the statistics of the rows in original units.  Clusters
  * may be empty: their weight, radius and inertia are 0, their mean, stddev,
  * min and max NaN.
+ *
+ * renumbered: NULL, or rows have labels already, and centroid j stands at
+ * renumbered[j] now (see KmLloydResult.unique).
  */
 extern KmSummary *km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
-							   const KmStats *raw, const double *centroids, int k);
+							   const KmStats *raw, const double *centroids, int k,
+							   const int32_t *renumbered);
 extern void km_summary_free(KmTeam *team, KmSummary *summary);
 
 /*

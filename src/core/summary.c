@@ -2,7 +2,7 @@
  * summary.c
  *		Statistics of the clusters of a finished fit.
  *
- * The first pass labels the rows and collects everything but the outlier
+ * The first pass labels the rows, or gives known labels their new numbers, and collects everything but the outlier
  * scores, for which the radii of all clusters must be known and which the
  * second pass counts.
  *
@@ -47,6 +47,7 @@ typedef struct Summarizer
 	KmRows	   *rows;
 	const KmSpace *space;
 	const KmStats *raw;
+	const int32_t *renumbered;	/* k, or NULL */
 	KmKernel   *kernel;
 	KmSummary  *summary;
 
@@ -92,6 +93,8 @@ static void summary_centers(Summarizer *s, const double *centroids);
 static void summary_means(Summarizer *s);
 static void summary_collect(Summarizer *s);
 static void summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n);
+static void summary_label(Summarizer *s, const double *values, int32_t *label,
+						  double *dist2, int n);
 static void summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
 									const double *values, const double *dist2,
 									const double *w);
@@ -101,7 +104,8 @@ static void summary_release(Summarizer *s);
 static void summary_outliers(Summarizer *s, const double *centroids);
 KmSummary *
 km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
-			 const KmStats *raw, const double *centroids, int k)
+			 const KmStats *raw, const double *centroids, int k,
+			 const int32_t *renumbered)
 {
 	Summarizer	s;
 
@@ -109,6 +113,7 @@ km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 	s.rows = rows;
 	s.space = space;
 	s.raw = raw;
+	s.renumbered = renumbered;
 	s.kernel = km_kernel_create(team, space, k);
 	s.summary = summary_create(team, k, rows->d);
 	km_kernel_set(s.kernel, centroids, k);
@@ -344,10 +349,7 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 	int			d = s->summary->d;
 	const double *values = km_chunk_rows(chunk, d, start, n);
 
-	for (int i = 0; i < n; i += KM_TILE)
-		km_kernel_assign(s->kernel, values + (size_t) i * d,
-						 n - i < KM_TILE ? n - i : KM_TILE,
-						 chunk->label + start + i, chunk->dist2 + start + i, NULL);
+	summary_label(s, values, chunk->label + start, chunk->dist2 + start, n);
 	km_groups_sort(s->groups, chunk->label + start, n);
 	for (int j = 0; j < s->summary->k; j++)
 	{
@@ -358,6 +360,25 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 			summary_collect_cluster(s, j, s->groups->pick + begin, end - begin,
 									values, chunk->dist2 + start,
 									km_chunk_weights(chunk, start));
+	}
+}
+
+/* a batch's labels and distances */
+static void
+summary_label(Summarizer *s, const double *values, int32_t *label, double *dist2, int n)
+{
+	size_t		d = (size_t) s->summary->d;
+
+	for (int i = 0; i < n && s->renumbered != NULL; i++)
+		label[i] = s->renumbered[label[i]];
+	for (int i = 0; i < n; i += KM_TILE)
+	{
+		int			m = n - i < KM_TILE ? n - i : KM_TILE;
+
+		if (s->renumbered != NULL)
+			km_kernel_own(s->kernel, values + i * d, m, label + i, dist2 + i, NULL);
+		else
+			km_kernel_assign(s->kernel, values + i * d, m, label + i, dist2 + i, NULL);
 	}
 }
 

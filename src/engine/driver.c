@@ -49,6 +49,8 @@ typedef struct KmDriver
 	int			d;
 	KmGrid	   *grid;
 	KmSeeder   *seeder;			/* NULL: centroids are given */
+	int			runs;
+	int			run;			/* the last one so far */
 	double		threshold;		/* tol, as a sum of squared shifts */
 	double	   *mean;			/* d: of the rows in the space */
 	double		spread;			/* their squared distances to it */
@@ -219,6 +221,7 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 		.threshold = driver->threshold,
 		.report = km_driver_report,
 		.arg = driver,
+		.approximate = driver->runs == 1,
 		.mean = driver->mean,
 		.total_ss = driver->spread
 	};
@@ -226,6 +229,7 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 	double		most;
 	int			k = params->k;
 
+	driver->run = run;
 	km_progress_run(km_team_progress(driver->team), run);
 	if (driver->seeder == NULL)
 		km_driver_given_centroids(driver, centroids);
@@ -285,10 +289,13 @@ km_cluster_compare_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Reorder k centroids (rows of d) by a comparison of their keys. */
+/*
+ * Reorder k centroids (rows of d) by a comparison of their keys.  place[j]: the
+ * new place of the j-th.
+ */
 static void
 km_driver_sort(double *centroids, int32 *ids, int k, int d,
-			   int (*compare) (const void *, const void *))
+			   int (*compare) (const void *, const void *), int32 *place)
 {
 	Size		rowsize = d * sizeof(double);
 	KmClusterKey *keys = MemoryContextAllocHuge(CurrentMemoryContext,
@@ -308,6 +315,7 @@ km_driver_sort(double *centroids, int32 *ids, int k, int d,
 	{
 		memcpy(sorted + (Size) j * d, keys[j].centroid, rowsize);
 		ids[j] = keys[j].id;
+		place[keys[j].index] = j;
 	}
 	memcpy(centroids, sorted, (Size) k * rowsize);
 	pfree(sorted);
@@ -358,6 +366,27 @@ km_driver_number(KmDriver *driver)
 }
 
 /*
+ * Put the clusters in order and describe them.  labelled: rows have their
+ * labels, each by its only nearest centroid, and keep them.
+ */
+static void
+km_driver_summarize(KmDriver *driver, int (*compare) (const void *, const void *),
+					bool labelled)
+{
+	KmFit	   *fit = driver->fit;
+	int32	   *place = MemoryContextAllocHuge(CurrentMemoryContext,
+											   mul_size(fit->k, sizeof(int32)));
+
+	km_driver_sort(fit->centroids, fit->ids, fit->k, driver->d, compare, place);
+	if (fit->summary != NULL)
+		km_summary_free(driver->team, fit->summary);
+	fit->summary = km_summarize(driver->team, driver->rows, driver->space,
+								km_points_stats(driver->points), fit->centroids, fit->k,
+								labelled ? place : NULL);
+	pfree(place);
+}
+
+/*
  * Number the clusters of the best run and describe them.  A cluster may turn
  * out to be empty (fewer distinct rows than clusters): then it is left out,
  * and the rest is numbered without it.
@@ -367,6 +396,7 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 {
 	KmFit	   *fit = driver->fit;
 	int			d = driver->d;
+	bool		labelled = best->result.unique && best->run == driver->run;
 
 	km_progress_phase(km_team_progress(driver->team), KM_PHASE_SUMMARIZING);
 	fit->k = best->k;
@@ -376,25 +406,19 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 	{
 		int			k;
 
-		km_driver_sort(fit->centroids, fit->ids, fit->k, d, km_cluster_compare_centroid);
-		fit->summary = km_summarize(driver->team, driver->rows, driver->space,
-									km_points_stats(driver->points),
-									fit->centroids, fit->k);
+		km_driver_summarize(driver, km_cluster_compare_centroid, labelled);
 		k = km_driver_drop_empty(fit->centroids, fit->k, d, fit->summary);
 		if (k == fit->k)
 			break;
-		km_summary_free(driver->team, fit->summary);
 		fit->k = k;
+		labelled = false;
 	}
-
 	if (!km_driver_number(driver))
-	{
-		km_driver_sort(fit->centroids, fit->ids, fit->k, d, km_cluster_compare_id);
-		km_summary_free(driver->team, fit->summary);
-		fit->summary = km_summarize(driver->team, driver->rows, driver->space,
-									km_points_stats(driver->points),
-									fit->centroids, fit->k);
-	}
+		km_driver_summarize(driver, km_cluster_compare_id, labelled);
+
+	/* a single run's is approximate so far */
+	if (best->run == driver->run)
+		fit->iterations[fit->n_iterations - 1].what.inertia = fit->summary->total_inertia;
 
 	/* one cluster explains nothing, not even a rounding error */
 	if (fit->k == 1)
@@ -419,7 +443,6 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	double	   *centroids = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 	KmBestRun	best = {0};
 	KmInit		init;
-	int			n_init;
 
 	driver.fit = palloc0(sizeof(KmFit));
 	driver.fit->d = driver.d;
@@ -428,12 +451,12 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 	best.centroids = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 
 	km_driver_measure(&driver);
-	init = km_driver_init(params, km_points_count(points), driver.d, &n_init);
+	init = km_driver_init(params, km_points_count(points), driver.d, &driver.runs);
 	if (init != KM_INIT_CENTROIDS)
 		driver.seeder = km_seeder_create(driver.team, driver.rows, driver.space,
 										 driver.grid, km_driver_method(init), params->k,
 										 params->seed);
-	for (int run = 1; run <= n_init; run++)
+	for (int run = 1; run <= driver.runs; run++)
 	{
 		INSTR_TIME_SET_CURRENT(driver.last_report);
 		km_driver_run(&driver, run, &best, centroids);

@@ -56,7 +56,7 @@ look(TestRows *test, const KmSpace *space, KmSeedMethod method, Found *found)
 	result = km_lloyd(team, rows, space, grid, &params, found->centroids, k);
 	found->n = 0;
 	memcpy(found->label, test->label, sizeof(found->label));
-	summary = km_summarize(team, rows, space, raw, found->centroids, k);
+	summary = km_summarize(team, rows, space, raw, found->centroids, k, NULL);
 	assessment = km_assess(team, rows, space, found->centroids, k);
 	spread = km_spread(team, rows, space, grid, k);
 	km_sampler_add_rows(sampler, rows);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/kernel.h"
+#include "core/lloyd.h"
 #include "core/stats.h"
 
 static bool
@@ -57,7 +58,7 @@ summary_of(KmTeam *team, TestRows *rows, const KmSpace *space,
 {
 	KmSpace		identity = {space->d, NULL, NULL, false};
 	KmStats    *raw = km_stats(team, &rows->rows, &identity);
-	KmSummary  *summary = km_summarize(team, &rows->rows, space, raw, centroids, k);
+	KmSummary  *summary = km_summarize(team, &rows->rows, space, raw, centroids, k, NULL);
 
 	km_stats_free(team, raw);
 	return summary;
@@ -259,6 +260,69 @@ test_scores(void)
 	ok(good, "summary: the outlier score is the least over all clusters");
 }
 
+/*
+ * Labels of a run whose rows have one nearest centroid each stay when the
+ * centroids are put in another order; a row between two does not count as such.
+ */
+static void
+test_renumbered(void)
+{
+	enum
+	{
+		ROWS = 9000,
+		CLUSTERS = 5
+	};
+	KmTeam	   *team = solo_team();
+	KmSpace		space = {D, NULL, NULL, false};
+	TestRows   *rows = some_rows(0, ROWS, D, 5000);
+	TestRows   *between = rows_create((double[]) {-1, 0, 1}, (double[]) {1, 0, 1}, 3, 1, 3);
+	KmSpace		line = {1, NULL, NULL, false};
+	KmLloydParams params = {.run = 1,.max_iter = 30};
+	double		start[CLUSTERS * D];
+	double		turned[CLUSTERS * D];
+	double		ends[2] = {-1, 1};
+	int32_t		place[CLUSTERS];
+	int32_t    *label = malloc(ROWS * sizeof(int32_t));
+	bool		unique = true;
+	bool		good = true;
+
+	for (int pruning = 0; pruning < 2; pruning++)
+	{
+		KmStats    *stats = km_stats(team, &rows->rows, &space);
+		KmGrid	   *grid = km_grid_create(team, D, stats->largest, stats->smallest);
+		KmGrid	   *grid1 = km_grid_create(team, 1, (double[]) {1}, (double[]) {1});
+		KmSummary  *given;
+		KmSummary  *anew;
+
+		team->pruning = pruning ? KM_PRUNING_ON : KM_PRUNING_OFF;
+		memcpy(start, rows->values, sizeof(start));
+		unique = unique &&
+			km_lloyd(team, &rows->rows, &space, grid, &params, start, CLUSTERS).unique;
+		for (int j = 0; j < CLUSTERS; j++)
+		{
+			place[j] = (j + 2) % CLUSTERS;
+			memcpy(turned + place[j] * D, start + j * D, D * sizeof(double));
+		}
+		given = km_summarize(team, &rows->rows, &space, stats, turned, CLUSTERS, place);
+		memcpy(label, rows->label, ROWS * sizeof(int32_t));
+		anew = km_summarize(team, &rows->rows, &space, stats, turned, CLUSTERS, NULL);
+		good = good && same_summary(given, anew) &&
+			memcmp(label, rows->label, ROWS * sizeof(int32_t)) == 0;
+		ok(!km_lloyd(team, &between->rows, &line, grid1, &params, ends, 2).unique,
+		   "lloyd: a row between two centroids is noticed (pruning %d)", pruning);
+		summary_free(team, anew);
+		summary_free(team, given);
+		km_grid_free(team, grid1);
+		km_grid_free(team, grid);
+		km_stats_free(team, stats);
+	}
+	team->pruning = KM_PRUNING_AUTO;
+	ok(unique && good, "summary: with labels that are known");
+	rows_free(between);
+	rows_free(rows);
+	free(label);
+}
+
 static void
 test_naive(void)
 {
@@ -442,6 +506,7 @@ test_summary(void)
 {
 	test_naive();
 	test_scores();
+	test_renumbered();
 	test_ends();
 	test_outliers();
 	test_team();
