@@ -310,8 +310,8 @@ test_renumbered(void)
 			memcmp(label, rows->label, ROWS * sizeof(int32_t)) == 0;
 		ok(!km_lloyd(team, &between->rows, &line, grid1, &params, ends, 2).unique,
 		   "lloyd: a row between two centroids is noticed (pruning %d)", pruning);
-		summary_free(team, anew);
-		summary_free(team, given);
+		km_summary_free(team, anew);
+		km_summary_free(team, given);
 		km_grid_free(team, grid1);
 		km_grid_free(team, grid);
 		km_stats_free(team, stats);
