@@ -32,6 +32,7 @@ main()
   [ "$#" -gt 0 ] || set -- core core-sanitized sql forced-parallel isolation server lint
   lab_packages
   lab_cron
+  lab_browser
   lab_open
   if [ "$*" = sanitized ]; then
     lab_sanitize

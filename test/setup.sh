@@ -5,6 +5,7 @@
 #
 #     lab_packages    install what is missing (as root, on Debian), find PG_CONFIG
 #     lab_cron        if wanted: pg_cron, where it can be had
+#     lab_browser     if wanted: Chromium, likewise
 #     lab_open        make $lab, copy the tree into it
 #     lab_sanitize    if wanted: build with AddressSanitizer, and run so
 #     lab_build       build in the copy, install into $lab/root
@@ -71,6 +72,14 @@ lab_cron()
   package=postgresql-$(lab_major)-cron
   if [ ! -f "$(lab_pg --sharedir)/extension/pg_cron.control" ] && [ "$(id -u)" -eq 0 ] && apt-cache show "$package" >/dev/null 2>&1; then
     lab_install "$package"
+  fi
+}
+
+# One test opens pictures in a browser, and is skipped without it.
+lab_browser()
+{
+  if ! command -v chromium >/dev/null && [ "$(id -u)" -eq 0 ] && apt-cache show chromium >/dev/null 2>&1; then
+    lab_install chromium
   fi
 }
 
