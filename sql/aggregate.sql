@@ -59,6 +59,15 @@ SELECT (m::jsonb)->'n_rows' AS n_rows, (m::jsonb)->'fill' AS fill
 FROM (SELECT kmeans_agg(2, a, '{"on_null": "mean"}') AS m FROM (VALUES (NULL), ('{1,2}'::int[]), ('{3,4}'), (NULL), ('{5,6}')) v(a)) s;
 SELECT (m::jsonb)->'n_rows' AS n_rows, (m::jsonb)->'fill' AS fill
 FROM (SELECT kmeans_agg(2, v, '{"on_null": "mean"}') AS m FROM (VALUES (1, NULL), (NULL, '{1,2}'::int[]), (3, '{3,4}')) v(x, a)) s;
+-- rows before the first array: their number alone if they are NULL, else copies, within limits
+SELECT m->'n_rows' AS n_rows, m->'fill' AS fill FROM (SELECT kmeans_agg(1, a, '{"on_null": "mean"}')::jsonb AS m
+FROM (SELECT NULL::int[] FROM generate_series(1, 20000) UNION ALL VALUES ('{1,2}'::int[])) v(a)) s;
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+SELECT error_of($$SELECT kmeans_agg(1, v, '{"on_null": "mean"}') FROM (SELECT i, NULL::int[] FROM generate_series(1, 20000) i) v(x, a)$$);
+SELECT kmeans_agg(1, v) FROM (SELECT i, NULL::int[] FROM generate_series(1, 20000) i) v(x, a);
+RESET work_mem;
+RESET hash_mem_multiplier;
 -- a NULL element is a feature that is NULL
 SELECT on_null, (m::jsonb)->'n_rows' AS n_rows, (m::jsonb)->'n_skipped' AS n_skipped, (m::jsonb)->'centroids' AS centroids
 FROM (SELECT on_null, kmeans_agg(1, ARRAY[x, y], jsonb_build_object('on_null', on_null)) AS m FROM (VALUES (NULL, 1.0), (1.0, 2.0), (3.0, NULL), (5.0, 6.0)) v(x, y), (VALUES ('skip'), ('mean')) o(on_null) GROUP BY 1) s ORDER BY 1;

@@ -28,6 +28,7 @@
 #include "utils/typcache.h"
 
 #include "api/args.h"
+#include "api/features.h"
 #include "engine/driver.h"
 #include "engine/expand.h"
 #include "engine/pack.h"
@@ -59,15 +60,17 @@ typedef struct KmAggState
 	KmTeam	   *team;			/* of one */
 	KmPoints   *points;			/* NULL until the width of rows is known */
 	int			width;			/* of a packed row */
-	List	   *waiting;		/* KmAggWaiting of rows before that */
+	int64		n_null;			/* before that: rows that are NULL, */
+	List	   *waiting;		/* and KmAggWaiting of others */
+	Size		waiting_bytes;
 	int64		n_read;
 	int64		n_skipped;
 } KmAggState;
 
 typedef struct KmAggWaiting
 {
-	Datum		value;
-	bool		isnull;
+	Datum		value;			/* a row value */
+	int64		ordinal;
 } KmAggWaiting;
 
 /* ---- Beginning a group ---- */
@@ -171,7 +174,6 @@ km_agg_begin(FunctionCallInfo fcinfo, MemoryContext cxt)
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 2);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	KmAggState *state = palloc0(sizeof(KmAggState));
-	KmColumnKind kind;
 
 	state->cxt = cxt;
 	state->team = km_team_alone(cxt);
@@ -184,17 +186,9 @@ km_agg_begin(FunctionCallInfo fcinfo, MemoryContext cxt)
 	}
 	km_options_check(&state->options);
 
-	type = getBaseType(type);
-	state->is_row = type_is_rowtype(type);
+	state->is_row = km_features_is_row(type);
 	if (!state->is_row)
-	{
-		if (!km_column_kind_of_type(type, &kind) || kind != KM_COLUMN_ARRAY)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("features must be an array of numbers or a row, not %s",
-							format_type_be(type))));
-		km_agg_begin_array(state, type);
-	}
+		km_agg_begin_array(state, getBaseType(type));
 	MemoryContextSwitchTo(old);
 	return state;
 }
@@ -229,11 +223,6 @@ km_agg_check_constant(FunctionCallInfo fcinfo, const KmAggState *state)
 static void
 km_agg_deform(KmAggState *state, Datum value, bool isnull, Datum *values, bool *nulls)
 {
-	HeapTupleHeader row;
-	HeapTupleData tuple;
-	Datum	   *all;
-	bool	   *all_null;
-
 	if (isnull || !state->is_row)
 	{
 		for (int i = 0; i < state->ncolumns; i++)
@@ -243,24 +232,7 @@ km_agg_deform(KmAggState *state, Datum value, bool isnull, Datum *values, bool *
 		}
 		return;
 	}
-	row = DatumGetHeapTupleHeader(value);
-	if (HeapTupleHeaderGetTypeId(row) != state->desc->tdtypeid ||
-		HeapTupleHeaderGetTypMod(row) != state->desc->tdtypmod)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the row values of a group have different types")));
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	all = palloc(mul_size(state->desc->natts, sizeof(Datum)));
-	all_null = palloc(mul_size(state->desc->natts, sizeof(bool)));
-	heap_deform_tuple(&tuple, state->desc, all, all_null);
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		values[i] = all[state->attnums[i]];
-		nulls[i] = all_null[state->attnums[i]];
-	}
+	km_features_deform(state->desc, value, state->attnums, state->ncolumns, values, nulls);
 }
 
 /* An array with NULL elements: each is a feature that is NULL. */
@@ -327,14 +299,37 @@ km_agg_pack(KmAggState *state, const Datum *values, const bool *nulls, int64 ord
 		state->n_skipped++;
 }
 
+/* The rows that have waited; the order of rows is of no importance. */
+static void
+km_agg_pack_waiting(KmAggState *state)
+{
+	Datum	   *values = palloc(mul_size(state->ncolumns, sizeof(Datum)));
+	bool	   *nulls = palloc(mul_size(state->ncolumns, sizeof(bool)));
+	ListCell   *lc;
+
+	foreach(lc, state->waiting)
+	{
+		KmAggWaiting *row = lfirst(lc);
+
+		km_agg_deform(state, row->value, false, values, nulls);
+		km_agg_pack(state, values, nulls, row->ordinal);
+		pfree(DatumGetPointer(row->value));
+	}
+	list_free_deep(state->waiting);
+	state->waiting = NIL;
+	km_agg_deform(state, (Datum) 0, true, values, nulls);
+	for (; state->n_null > 0; state->n_null--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		km_agg_pack(state, values, nulls, 0);
+	}
+}
+
 /* Take what lengths the values show.  Are all known? */
 static bool
 km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
 {
 	int64		width;
-	ListCell   *lc;
-	int64		ordinal = 0;
-	List	   *waiting = state->waiting;
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -349,32 +344,37 @@ km_agg_settle(KmAggState *state, const Datum *values, const bool *nulls)
 	state->width = (int) width;
 	state->points = km_points_create(state->team, state->cxt, state->width, false,
 									 get_hash_memory_limit());
-
-	state->waiting = NIL;
-	foreach(lc, waiting)
-	{
-		KmAggWaiting *row = lfirst(lc);
-		Datum	   *its_values = palloc(mul_size(state->ncolumns, sizeof(Datum)));
-		bool	   *its_nulls = palloc(mul_size(state->ncolumns, sizeof(bool)));
-
-		km_agg_deform(state, row->value, row->isnull, its_values, its_nulls);
-		km_agg_pack(state, its_values, its_nulls, ++ordinal);
-	}
+	km_agg_pack_waiting(state);
 	return true;
 }
 
-/* Keep a copy of a row until the number of features is known. */
+/*
+ * Keep a copy of a row until the number of features is known.  Of those that
+ * are NULL the number will do.
+ */
 static void
 km_agg_wait(KmAggState *state, Datum value, bool isnull)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->cxt);
-	KmAggWaiting *row = palloc(sizeof(KmAggWaiting));
+	KmAggWaiting *row;
 
-	row->isnull = isnull;
-	row->value = isnull ? (Datum) 0 :
-		PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-	state->waiting = lappend(state->waiting, row);
+	if (isnull)
+		state->n_null++;
+	else
+	{
+		row = palloc(sizeof(KmAggWaiting));
+		row->value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		row->ordinal = state->n_read;
+		state->waiting = lappend(state->waiting, row);
+		state->waiting_bytes += VARSIZE(DatumGetPointer(row->value));
+	}
 	MemoryContextSwitchTo(old);
+	if (state->waiting_bytes > get_hash_memory_limit())
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many rows of a group before the first that shows the length of every array"),
+				 errdetail("They have to be kept, within work_mem * hash_mem_multiplier, until the number of features is known."),
+				 errhint("Leave out rows whose arrays are NULL, or use on_null => 'skip'.")));
 }
 
 /* One row; garbage goes into the current (per-row) context. */

@@ -30,30 +30,38 @@ struct KmFeatures
 static void features_of_row(KmFeatures *features, HeapTupleHeader row);
 static void features_add_column(KmFeatures *features, const char *name,
 								KmColumnKind kind, Oid type, int attnum);
-static void features_deform(KmFeatures *features, Datum value, Datum *values, bool *nulls);
 static bool features_has_nulls(const KmFeatures *features, int column, Datum value);
 static void features_settle(KmFeatures *features, const Datum *values, int64 ordinal);
 
-KmFeatures *
-km_features_create(Oid type)
+bool
+km_features_is_row(Oid type)
 {
-	KmFeatures *features = palloc0(sizeof(KmFeatures));
 	KmColumnKind kind;
 
-	features->cxt = CurrentMemoryContext;
 	type = getBaseType(type);
-	features->is_row = type_is_rowtype(type);
-	if (features->is_row)
-		return features;
+	if (type_is_rowtype(type))
+		return true;
 	if (!km_column_kind_of_type(type, &kind) || kind != KM_COLUMN_ARRAY)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("features must be an array of numbers or a row, not %s",
 						format_type_be(type))));
+	return false;
+}
+
+KmFeatures *
+km_features_create(Oid type)
+{
+	KmFeatures *features = palloc0(sizeof(KmFeatures));
+
+	features->cxt = CurrentMemoryContext;
+	features->is_row = km_features_is_row(type);
+	if (features->is_row)
+		return features;
 	features->columns = palloc0(sizeof(KmColumn));
 	features->encoders = palloc0(sizeof(KmEncoder));
 	features->attnums = palloc0(sizeof(int));
-	features_add_column(features, "features", kind, type, 0);
+	features_add_column(features, "features", KM_COLUMN_ARRAY, getBaseType(type), 0);
 	return features;
 }
 
@@ -113,7 +121,14 @@ km_features_read(KmFeatures *features, Datum value, int64 ordinal, int *d)
 		features_of_row(features, DatumGetHeapTupleHeader(value));
 	values = palloc(mul_size(features->ncolumns, sizeof(Datum)));
 	nulls = palloc(mul_size(features->ncolumns, sizeof(bool)));
-	features_deform(features, value, values, nulls);
+	if (features->is_row)
+		km_features_deform(features->desc, value, features->attnums, features->ncolumns,
+						   values, nulls);
+	else
+	{
+		values[0] = value;
+		nulls[0] = false;
+	}
 	for (int i = 0; i < features->ncolumns; i++)
 		if (nulls[i] || features_has_nulls(features, i, values[i]))
 			return NULL;
@@ -134,24 +149,17 @@ km_features_read(KmFeatures *features, Datum value, int64 ordinal, int *d)
 	return features->values;
 }
 
-/* the values that are encoded, one per column */
-static void
-features_deform(KmFeatures *features, Datum value, Datum *values, bool *nulls)
+void
+km_features_deform(TupleDesc desc, Datum value, const int *attnums, int ncolumns,
+				   Datum *values, bool *nulls)
 {
-	HeapTupleHeader row;
+	HeapTupleHeader row = DatumGetHeapTupleHeader(value);
 	HeapTupleData tuple;
 	Datum	   *all;
 	bool	   *all_null;
 
-	if (!features->is_row)
-	{
-		values[0] = value;
-		nulls[0] = false;
-		return;
-	}
-	row = DatumGetHeapTupleHeader(value);
-	if (HeapTupleHeaderGetTypeId(row) != features->desc->tdtypeid ||
-		HeapTupleHeaderGetTypMod(row) != features->desc->tdtypmod)
+	if (HeapTupleHeaderGetTypeId(row) != desc->tdtypeid ||
+		HeapTupleHeaderGetTypMod(row) != desc->tdtypmod)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the row values of a group have different types")));
@@ -159,13 +167,13 @@ features_deform(KmFeatures *features, Datum value, Datum *values, bool *nulls)
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
-	all = palloc(mul_size(features->desc->natts, sizeof(Datum)));
-	all_null = palloc(mul_size(features->desc->natts, sizeof(bool)));
-	heap_deform_tuple(&tuple, features->desc, all, all_null);
-	for (int i = 0; i < features->ncolumns; i++)
+	all = palloc(mul_size(desc->natts, sizeof(Datum)));
+	all_null = palloc(mul_size(desc->natts, sizeof(bool)));
+	heap_deform_tuple(&tuple, desc, all, all_null);
+	for (int i = 0; i < ncolumns; i++)
 	{
-		values[i] = all[features->attnums[i]];
-		nulls[i] = all_null[features->attnums[i]];
+		values[i] = all[attnums[i]];
+		nulls[i] = all_null[attnums[i]];
 	}
 }
 

@@ -11,6 +11,18 @@
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
+
+/* Is that a type of row values (else arrays)?  42804 if it is neither. */
+extern bool km_features_is_row(Oid type);
+
+/*
+ * The values of some columns, by their places from 0, of a row value.  42804 if
+ * it is not of the type desc, as that of the first one was.
+ */
+extern void km_features_deform(TupleDesc desc, Datum row, const int *attnums,
+							   int ncolumns, Datum *values, bool *nulls);
+
 typedef struct KmFeatures KmFeatures;
 
 /*

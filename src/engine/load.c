@@ -134,26 +134,12 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 	KmSource   *source = loader->source;
 	double	   *out = km_store_room(loader->store);
 	double		weight = 1;
+	int			att = source->ncolumns;
 
-	if (source->weight != NULL)
-	{
-		int			att = source->ncolumns;
-
-		if (km_encode(&loader->weight_encoder, slot->tts_values[att],
-					  slot->tts_isnull[att], ordinal, &weight) == KM_ENCODE_NULL)
-		{
-			loader->load.n_skipped++;
-			return;
-		}
-		if (weight < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("weight column \"%s\" is negative in row %lld: %g",
-							source->weight, (long long) ordinal, weight),
-					 errdetail("A weight counts copies of a row: 0 or more.")));
-	}
-
-	if (km_pack_row(loader->encoders, source->ncolumns, slot->tts_values,
+	if ((source->weight == NULL ||
+		 km_pack_weight(&loader->weight_encoder, slot->tts_values[att],
+						slot->tts_isnull[att], ordinal, &weight)) &&
+		km_pack_row(loader->encoders, source->ncolumns, slot->tts_values,
 					slot->tts_isnull, loader->on_null, ordinal, out))
 		km_store_push(loader->store, weight);
 	else

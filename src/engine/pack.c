@@ -57,6 +57,22 @@ km_pack_row(KmEncoder *encoders, int ncolumns, const Datum *values, const bool *
 	return true;
 }
 
+bool
+km_pack_weight(KmEncoder *encoder, Datum value, bool isnull, int64 ordinal,
+			   double *weight)
+{
+	*weight = 0;
+	if (km_encode(encoder, value, isnull, ordinal, weight) == KM_ENCODE_NULL)
+		return false;
+	if (*weight < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("weight column \"%s\" is negative in row %lld: %g",
+						encoder->column->name, (long long) ordinal, *weight),
+				 errdetail("A weight counts copies of a row: 0 or more.")));
+	return true;
+}
+
 void
 km_pack_refuse_null(const KmColumn *column, int64 ordinal)
 {

@@ -29,6 +29,13 @@ extern bool km_pack_row(KmEncoder *encoders, int ncolumns, const Datum *values,
 						const bool *nulls, KmOnNull on_null, int64 ordinal,
 						double *out);
 
+/*
+ * A row's weight; false, and a weight of 0, for a NULL.  22023 if it is
+ * negative, naming the encoder's column.
+ */
+extern bool km_pack_weight(KmEncoder *encoder, Datum value, bool isnull,
+						   int64 ordinal, double *weight);
+
 /* 22004: on_null => 'error', and there is one */
 extern void km_pack_refuse_null(const KmColumn *column, int64 ordinal) pg_attribute_noreturn();
 

@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "engine/pack.h"
 #include "engine/reader.h"
 #include "engine/settings.h"
 #include "engine/source.h"
@@ -54,7 +55,6 @@ static bool reader_receive(TupleTableSlot *slot, DestReceiver *self);
 static void reader_add(KmReader *reader, TupleTableSlot *slot);
 static int	reader_features(const KmReaderSpec *spec);
 static bool reader_values(KmReader *reader, TupleTableSlot *slot, double *x);
-static bool reader_weight(KmReader *reader, TupleTableSlot *slot, double *weight);
 static bool reader_place(KmReader *reader, const double *x, double *z);
 static char *reader_id(KmReader *reader, TupleTableSlot *slot);
 static void reader_flush(KmReader *reader);
@@ -188,13 +188,16 @@ static void
 reader_add(KmReader *reader, TupleTableSlot *slot)
 {
 	KmBatch    *batch = &reader->batch;
+	int			field = reader->source->ncolumns;
 	int			i = batch->n;
 	double	   *x = batch->values + (Size) i * batch->d;
 	double	   *z = batch->z + (Size) i * batch->d;
 	bool		present = reader_values(reader, slot, x);
 
 	if (batch->weights != NULL)
-		present &= reader_weight(reader, slot, &batch->weights[i]);
+		present &= km_pack_weight(&reader->weight_encoder, slot->tts_values[field],
+								  slot->tts_isnull[field], reader->n_read,
+								  &batch->weights[i]);
 	if (batch->ids != NULL)
 		batch->ids[i] = reader_id(reader, slot);
 	if (reader->spec->space != NULL && (!present || !reader_place(reader, x, z)))
@@ -244,25 +247,6 @@ reader_values(KmReader *reader, TupleTableSlot *slot, double *x)
 		t += nfeatures;
 	}
 	return present;
-}
-
-/* false, and a weight of 0, if it is NULL */
-static bool
-reader_weight(KmReader *reader, TupleTableSlot *slot, double *weight)
-{
-	int			field = reader->source->ncolumns;
-
-	*weight = 0;
-	if (km_encode(&reader->weight_encoder, slot->tts_values[field],
-				  slot->tts_isnull[field], reader->n_read, weight) == KM_ENCODE_NULL)
-		return false;
-	if (*weight < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weight column \"%s\" is negative in row %lld: %g",
-						reader->source->weight, (long long) reader->n_read, *weight),
-				 errdetail("A weight counts copies of a row: 0 or more.")));
-	return true;
 }
 
 /* false if the row has no place in the space; 22003 if it lies too far out */
