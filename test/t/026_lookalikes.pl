@@ -91,6 +91,14 @@ SELECT age OPERATOR(pg_catalog.>=) '0' FROM kmeans_models;
 SELECT pg_catalog.count(*) FROM kmeans_clusters('m');
 SELECT version FROM kmeans_versions;
 SQL
+	is( $node->safe_psql($where, <<SQL), "2\n4\n3\n1", "and its life goes on in $where");
+SET search_path = $where;
+SELECT new_version FROM kmeans_refresh('m', warm_start => false);
+SELECT pg_catalog.count(*) FROM kmeans_drift('m');
+SELECT pg_catalog.count(*) FROM kmeans_transitions('m', 1, 2);
+SELECT kmeans_prune('m', 1);
+SELECT FROM kmeans_set_label('m', 0, 'a'), kmeans_set_owner('m', 'mallory'), kmeans_revoke('m', 'mallory'), kmeans_rename('m', 'n'), kmeans_drop('n');
+SQL
 }
 
 $node->stop;
