@@ -181,6 +181,6 @@ SELECT 'SELECT churn, kmeans_prune(''few'', 3) FROM kmeans_refresh(''few''); SEL
 \set ECHO all
 SELECT sum(total_bytes) - :bytes < 1024 * 1024 AS no_growth FROM pg_backend_memory_contexts;
 
-SELECT count(kmeans_drop(model)) FROM kmeans_models;
+SELECT bool_and(kmeans_drop(model)) FROM kmeans_models;
 RESET search_path;
 DROP SCHEMA refresh_test, refresh_other, "ref ""% s'" CASCADE;
