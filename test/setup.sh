@@ -222,13 +222,13 @@ lab_processes()
 lab_sanitize()
 {
   build_options=(COPT='-fsanitize=address -fno-omit-frame-pointer')
-  server_environment=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1)
+  server_environment=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1)
 }
 
 lab_build()
 {
   say "building for $(lab_pg --version)"
-  if ! lab_run "${as_user[@]}" make -s -j"$(nproc)" WERROR=1 "${build_options[@]}" install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
+  if ! lab_run "${as_user[@]}" make -s -j"$(nproc)" WERROR="${WERROR:-1}" "${build_options[@]}" install DESTDIR="$lab/root" >"$lab/log/build.log" 2>&1; then
     cat "$lab/log/build.log"
     die "the build failed"
   fi
