@@ -52,11 +52,12 @@ typedef struct KmDriftMeter
 	double	   *reference;		/* k: radii for outlier scores */
 	double		threshold;
 	double	   *dist2;			/* k: of one row */
-	KmDriftSums *sums;			/* k, and one for all */
+	KmDriftSums *sums;			/* k, and, at the end, one for all */
 } KmDriftMeter;
 
 static void km_drift_prepare(KmDriftMeter *meter, const KmModel *model);
 static void km_drift_receive(void *arg, const KmBatch *batch);
+static void km_drift_total(KmDriftMeter *meter);
 static bool km_drift_outlier(KmDriftMeter *meter, const double *z, int label,
 							 double dist2);
 static KmDriftSide km_drift_now(const KmDriftSums *sums);
@@ -80,6 +81,7 @@ km_drift(const KmFeed *feed)
 	km_drift_prepare(&meter, model);
 	if (km_feed_run(feed, km_drift_receive, &meter) == 0)
 		km_source_refuse_empty();
+	km_drift_total(&meter);
 	all_now = km_drift_now(&meter.sums[model->k]);
 	if (!(all_now.weight > 0))
 		ereport(ERROR,
@@ -142,20 +144,29 @@ km_drift_receive(void *arg, const KmBatch *batch)
 	for (int i = 0; i < batch->n; i++)
 	{
 		double		weight = batch->weights != NULL ? batch->weights[i] : 1;
-		KmDriftSums *into[] = {&meter->sums[label[i]], &meter->sums[meter->model->k]};
-		bool		outlier;
+		KmDriftSums *sums = &meter->sums[label[i]];
 
 		if (batch->isnull[i])
 			continue;
-		outlier = km_drift_outlier(meter, batch->z + (Size) i * batch->d, label[i],
-								   dist2[i]);
-		for (int s = 0; s < (int) lengthof(into); s++)
-		{
-			km_exact_add(&into[s]->weight, weight);
-			km_exact_add_product(&into[s]->inertia, weight, dist2[i]);
-			if (outlier)
-				km_exact_add(&into[s]->outliers, weight);
-		}
+		km_exact_add(&sums->weight, weight);
+		km_exact_add_product(&sums->inertia, weight, dist2[i]);
+		if (km_drift_outlier(meter, batch->z + (Size) i * batch->d, label[i], dist2[i]))
+			km_exact_add(&sums->outliers, weight);
+	}
+}
+
+/* All rows are those of the clusters. */
+static void
+km_drift_total(KmDriftMeter *meter)
+{
+	int			k = meter->model->k;
+	KmDriftSums *all = &meter->sums[k];
+
+	for (int j = 0; j < k; j++)
+	{
+		km_exact_merge(&all->weight, &meter->sums[j].weight);
+		km_exact_merge(&all->inertia, &meter->sums[j].inertia);
+		km_exact_merge(&all->outliers, &meter->sums[j].outliers);
 	}
 }
 
