@@ -1,5 +1,6 @@
 """The parts of the benchmark.  Each measures, and adds to the results."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import time
 import datasets
 import rival
 from datasets import Dataset
-from lab import SCALE, rows, side_by_side, timed
+from lab import SCALE, Lab, rows, side_by_side, timed
 from report import Figure, duration
 
 JOBS = [datasets.BLOBS_1M, datasets.BLOBS_10M, datasets.BLOBS_16, datasets.LOGNORMAL,
@@ -211,6 +212,75 @@ def aggregate(lab, results):
 
 
 # ---------------------------------------------------------------------------
+# clients
+
+CLIENTS = 8
+RUN_SECONDS = 3
+MANY_MODELS = 10000
+PREDICT = """\\set a random(-10, 10)
+SELECT kmeans_predict('m', :a::float8, 1.0, 2.0, 3.0)
+"""
+
+
+def clients(lab, results):
+    """Many clients that predict: beside `SELECT 1`, while the model changes,
+    and among many models."""
+    data = datasets.BLOBS_1M.make(lab)
+    lab.run(fit_sql(f"SELECT {', '.join(data.columns)} FROM {data.table} LIMIT 20000", data.k))
+    alone, nothing = side_by_side(lambda: seconds_a_call(PREDICT), lambda: seconds_a_call("SELECT 1"))
+    share(results, "predict by name, prepared / SELECT 1", alone, nothing, 60)
+    with refreshing():
+        refreshed = side_by_side(lambda: seconds_a_call(PREDICT))[0]
+    share(results, "predict while the model is refreshed every second / predict", refreshed, alone, 80)
+
+    lab.run("SELECT count(kmeans_save('many ' || i, kmeans_get('m')))"
+            f" FROM generate_series(1, {MANY_MODELS}) i")
+    listing = side_by_side(lambda: lab.time("SELECT count(*) FROM kmeans_models"))[0]
+    results.figures.append(Figure("clients", f"listing {MANY_MODELS:,} models",
+                                  duration(listing), listing, 0.05, None, unit="s"))
+    among = side_by_side(lambda: seconds_a_call(PREDICT))[0]
+    share(results, f"predict among {MANY_MODELS:,} models / predict", among, alone, 95)
+    lab.run("SELECT count(kmeans_drop(model)) FROM kmeans_models WHERE model LIKE 'many %'")
+
+
+def seconds_a_call(script):
+    """The mean seconds between two calls of a script by CLIENTS clients; every
+    call must succeed."""
+    text = subprocess.run(
+        ["pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", str(os.cpu_count()),
+         "-T", str(RUN_SECONDS), "-f", "/dev/stdin", "postgres"],
+        input=script, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+    return 1 / float(re.search(r"^tps = (\S+)", text, re.MULTILINE).group(1))
+
+
+def share(results, what, ours, theirs, reach):
+    """A figure from the rates of two loads."""
+    results.figures.append(Figure(
+        "clients", what, f"{1 / ours:,.0f} against {1 / theirs:,.0f} calls a second",
+        100 * theirs / ours, reach, None, unit="%", more=True))
+
+
+@contextlib.contextmanager
+def refreshing():
+    """The model m refreshed every second, on a connection of its own."""
+    own = Lab()
+    done = threading.Event()
+
+    def work():
+        while not done.wait(1):
+            own.run("SELECT * FROM kmeans_refresh('m')")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        own.connection.close()
+
+
+# ---------------------------------------------------------------------------
 # memory
 
 def memory(lab, results):
@@ -374,4 +444,4 @@ def kernel(lab, results):
 
 
 PARTS = {part.__name__: part
-         for part in (fit, load, passes, job, kernel, predict, aggregate, memory, growth, sql, window)}
+         for part in (fit, load, passes, job, kernel, predict, aggregate, clients, memory, growth, sql, window)}

@@ -100,6 +100,7 @@ Times are medians of five rounds. What a figure compares took turns in one run: 
 - *kernel*: `make -C test/core bench`, without a server, on one core: labelling every row from scratch, against fused multiply-adds in registers
   and against reading memory in order, both measured at its start.
 - *predict*: serial. `join` is a hash join with a table of 1,000 models, rows of different models in turn, against the same join with one model by name.
+- *clients*: pgbench, prepared, 8 clients on the machine of the server. `SELECT 1` is what a call costs that does nothing.
 - *memory*: the largest anonymous resident memory of the backend during a serial fit, less that before, less 8 bytes a value.
 - *sql*: one pass written in SQL (nearest centroid by ORDER BY ... LIMIT 1 of a subquery, then avg and GROUP BY), times the passes of our fit.
 - *window*: default fits against an extension that offers k-means as a window function. Its seconds are not from this run: they were recorded on
