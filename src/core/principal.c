@@ -34,8 +34,8 @@
 #define KM_PRINCIPAL_GUARD		6
 #define KM_PRINCIPAL_BLOCK		16	/* room for b */
 #define KM_PRINCIPAL_ROUNDS		200
-#define KM_PRINCIPAL_WORK		1e10	/* multiplications, about 10 s */
-#define KM_PRINCIPAL_STILL		1e-13	/* of the variance of all features */
+#define KM_PRINCIPAL_WORK		2e9		/* multiplications, about 2 s */
+#define KM_PRINCIPAL_STILL		1e-9	/* of the variance of all features */
 #define KM_PRINCIPAL_SWEEPS		30
 
 typedef struct KmSubspace
