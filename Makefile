@@ -5,6 +5,9 @@
 #   make installcheck          tests against the running server
 #   make test                  all tests, from nothing, in a private server
 #   make test-servers          the tests on newer servers, in folders of their own; see test/servers.sh
+#   make test-undefined        the SQL tests under UBSan
+#   make test-valgrind         the SQL tests under valgrind; half an hour
+#   make fuzz                  inputs made up for kmeans_model; see test/fuzz/run.sh
 #   make demo                  a guided tour, in a private server
 #   make bench                 the benchmark, in a private server; see test/bench/run.sh
 #
@@ -47,7 +50,7 @@ endif
 
 # These targets find or install a server themselves, so they must work before
 # there is a pg_config; everything else is PGXS.
-STANDALONE = test test-servers demo bench
+STANDALONE = test test-servers test-undefined test-valgrind fuzz demo bench
 
 .PHONY: $(STANDALONE)
 
@@ -86,6 +89,15 @@ test:
 
 test-servers:
 	@test/servers.sh $(SERVERS)
+
+test-undefined:
+	@test/run.sh undefined
+
+test-valgrind:
+	@test/run.sh valgrind
+
+fuzz:
+	@FUZZ="$(FUZZ)" test/fuzz/run.sh
 
 demo:
 	@test/demo/run.sh

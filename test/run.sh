@@ -15,6 +15,8 @@
 #
 #     sanitized          sql with the extension under AddressSanitizer, alone;
 #                        hangs on Debian 12, works on 13
+#     undefined          sql with the extension under UBSan, alone
+#     valgrind           sql under valgrind, alone: no report may have a frame of ours
 #     upgrade            pg_upgrade from the server of KMEANS_OLD_PG_CONFIG
 #
 # Layer by layer; each counts its tests and goes on after a failure, whose log
@@ -34,16 +36,18 @@ main()
   lab_cron
   lab_browser
   lab_open
-  if [ "$*" = sanitized ]; then
-    lab_sanitize
-  fi
+  case "$*" in
+    sanitized) lab_sanitize ;;
+    undefined) lab_undefined ;;
+    valgrind) lab_valgrind ;;
+  esac
   lab_build
   lab_server
   for name in "$@"; do
     case $name in
       core) layer core make -C test/core check ;;
       core-sanitized) layer core-sanitized make -C test/core check-sanitized ;;
-      sql | sanitized) layer "$name" make -s installcheck ISOLATION= TAP_TESTS= ;;
+      sql | sanitized | undefined | valgrind) layer "$name" make -s installcheck ISOLATION= TAP_TESTS= ;;
       forced-parallel) forced_parallel ;;
       isolation) layer isolation make -s installcheck REGRESS= TAP_TESTS= ;;
       server) layer server make -s installcheck REGRESS= ISOLATION= PROVE_FLAGS='-v -I test/t/lib' ;;
@@ -52,6 +56,9 @@ main()
       *) die "no such layer: $name" ;;
     esac
   done
+  if [ "$*" = valgrind ]; then
+    layer valgrind-reports test/lint/reports.sh "$lab"/log/valgrind.*
+  fi
 
   say "$passed passed, $failed failed"
   [ "$failed" -eq 0 ]
@@ -107,7 +114,7 @@ layer_failed()
 
   say "--- $name"
   case $name in
-    sql | parallel-* | sanitized) layer_show "$log" regression.diffs "$lab/log/server.log" ;;
+    sql | parallel-* | sanitized | undefined | valgrind) layer_show "$log" regression.diffs "$lab/log/server.log" ;;
     isolation) layer_show "$log" output_iso/regression.diffs "$lab/log/server.log" ;;
     server | upgrade) layer_show "$log" tmp_check/log/* ;;
     *) layer_show "$log" ;;

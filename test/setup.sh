@@ -8,6 +8,8 @@
 #     lab_browser     if wanted: Chromium, likewise
 #     lab_open        make $lab, copy the tree into it
 #     lab_sanitize    if wanted: build with AddressSanitizer, and run so
+#     lab_undefined   or with UBSan, which stops at the first report
+#     lab_valgrind    or run under valgrind
 #     lab_build       build in the copy, install into $lab/root
 #     lab_build_old   if wanted: the same for KMEANS_OLD_PG_CONFIG
 #     lab_server      start a server that listens on a socket in $lab only
@@ -27,6 +29,8 @@ child=
 as_user=()
 build_options=()
 server_environment=()
+server_options=()
+server_settings=()
 
 # The caller's server, locale and make must not shine through.
 for variable in "${!PG@}"; do
@@ -225,6 +229,26 @@ lab_sanitize()
   server_environment=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1)
 }
 
+# Without -fwrapv, which the server is built with and which would hide half of it.
+lab_undefined()
+{
+  build_options=(COPT='-fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all -fno-wrapv')
+}
+
+# Debian's valgrind knows no AVX-512: AVX2 is what is tested.
+lab_valgrind()
+{
+  command -v valgrind >/dev/null || lab_install valgrind
+  "${as_user[@]}" tee "$lab/postgres" >/dev/null <<SCRIPT
+#!/bin/sh
+exec valgrind --quiet --leak-check=no --error-limit=no --trace-children=yes --num-callers=25 \
+  --log-file=$lab/log/valgrind.%p $(lab_pg --bindir)/postgres "\$@"
+SCRIPT
+  "${as_user[@]}" chmod +x "$lab/postgres"
+  server_options=(-p "$lab/postgres" -t 300)
+  server_settings=('jit = off' 'autovacuum = off')
+}
+
 lab_build()
 {
   say "building for $(lab_pg --version)"
@@ -258,8 +282,8 @@ lab_server()
 
   if ! {
     lab_run "${as_user[@]}" initdb -D "$data" -U postgres -A trust -N --no-locale -E UTF8 &&
-      printf '%s\n' "$KMEANS_TEST_CONF" "listen_addresses = ''" "unix_socket_directories = '$lab/sock'" 'fsync = off' >>"$data/postgresql.conf" &&
-      lab_run "${as_user[@]}" "${server_environment[@]}" pg_ctl -D "$data" -l "$lab/log/server.log" -w start
+      printf '%s\n' "$KMEANS_TEST_CONF" "listen_addresses = ''" "unix_socket_directories = '$lab/sock'" 'fsync = off' "${server_settings[@]}" >>"$data/postgresql.conf" &&
+      lab_run "${as_user[@]}" "${server_environment[@]}" pg_ctl -D "$data" -l "$lab/log/server.log" "${server_options[@]}" -w start
   } >"$lab/log/start.log" 2>&1; then
     cat "$lab/log/start.log" "$lab/log/server.log" 2>/dev/null
     die "the server does not start"

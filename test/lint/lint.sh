@@ -35,7 +35,7 @@ check()
 written()
 {
   find . -name .git -prune -o -path ./results -prune -o -path ./tmp_check -prune -o \
-    -path ./output_iso -prune -o -path ./test/core/build -prune -o -path ./test/lint/lint.sh -o \
+    -path ./output_iso -prune -o -path ./test/core/build -prune -o -path ./test/fuzz/corpus -prune -o -path ./test/lint/lint.sh -o \
     -type f ! -name '*.o' ! -name '*.so' ! -name 'kmeans--*.sql' ! -path './regression.*' -print
 }
 
