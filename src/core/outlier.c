@@ -38,6 +38,8 @@ struct KmScores
 	KmTeam	   *team;
 	int			unit;
 	KmWide		one;			/* the weight 1 */
+	int			first;			/* the pages with scores are among these */
+	int			last;
 	ScoresPage *page[SCORES_PAGES]; /* NULL: no score there */
 	double		largest;
 };
@@ -391,6 +393,8 @@ km_scores_create(KmTeam *team, double total_weight)
 
 	memset(scores, 0, sizeof(*scores));
 	scores->team = team;
+	scores->first = SCORES_PAGES;
+	scores->last = -1;
 	scores->unit = (total_weight > 0 ? km_bits_exponent(total_weight) : 0) +
 		1 - SCORES_BITS;
 	if (scores->unit < -1074)
@@ -402,7 +406,7 @@ km_scores_create(KmTeam *team, double total_weight)
 void
 km_scores_free(KmScores *scores)
 {
-	for (int p = 0; p < SCORES_PAGES; p++)
+	for (int p = scores->first; p <= scores->last; p++)
 		km_team_release(scores->team, scores->page[p]);
 	km_team_release(scores->team, scores);
 }
@@ -414,6 +418,8 @@ scores_page(KmScores *scores, size_t p)
 	{
 		scores->page[p] = km_team_alloc(scores->team, 1, sizeof(ScoresPage));
 		memset(scores->page[p], 0, sizeof(ScoresPage));
+		scores->first = (int) p < scores->first ? (int) p : scores->first;
+		scores->last = (int) p > scores->last ? (int) p : scores->last;
 	}
 	return scores->page[p];
 }
@@ -452,7 +458,7 @@ km_scores_reduce(KmScores *scores)
 	KmTeam	   *team = scores->team;
 	double	   *present;
 
-	for (int p = 0; p < SCORES_PAGES; p++)
+	for (int p = scores->first; p <= scores->last; p++)
 		if (scores->page[p] != NULL)
 			scores_settle(scores, scores->page[p]);
 	if (team->size <= 1)
@@ -475,7 +481,7 @@ km_scores_pack(KmScores *scores, KmHistogram *histogram)
 	KmTeam	   *team = scores->team;
 	int			n = 0;
 
-	for (int p = 0; p < SCORES_PAGES; p++)
+	for (int p = scores->first; p <= scores->last; p++)
 		for (int b = 0; scores->page[p] != NULL && b < SCORES_PAGE; b++)
 			n += scores->page[p]->weight[b] != 0;
 	histogram->nbins = n;
@@ -483,7 +489,7 @@ km_scores_pack(KmScores *scores, KmHistogram *histogram)
 	histogram->weight = km_team_alloc(team, n, sizeof(double));
 	histogram->largest = scores->largest;
 	n = 0;
-	for (int p = 0; p < SCORES_PAGES; p++)
+	for (int p = scores->first; p <= scores->last; p++)
 		for (int b = 0; scores->page[p] != NULL && b < SCORES_PAGE; b++)
 		{
 			uint64_t	bin = (uint64_t) p * SCORES_PAGE + b;
