@@ -23,6 +23,7 @@ main(void)
 	test_blobs();
 	test_criteria();
 	test_principal();
+	test_moved();
 	ok(solo_allocated() == 0, "everything allocated was released");
 	return ok_all() ? 0 : 1;
 }

@@ -82,5 +82,6 @@ extern void test_assignment(void);
 extern void test_blobs(void);
 extern void test_criteria(void);
 extern void test_principal(void);
+extern void test_moved(void);
 
 #endif							/* TEST_H */
