@@ -76,6 +76,14 @@ SELECT counted(p, '//s:g/s:circle') AS rows, found(p, '//s:text[@class="n"]/text
 FROM kmeans_plot('plot blobs', source => 'SELECT * FROM (VALUES (1.0, 2.0), (NULL, 3.0), (4.0, 5.0)) AS v (x, y)') p;
 SELECT counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot blobs', source => 'SELECT 1 AS x, 1e12 AS y') p;
 
+-- rows that are all without a value; categories
+SELECT counted(p, '//s:g/s:circle') AS rows, counted(p, '//s:path[@class="centroid"]') AS crosses, found(p, '//s:text[@class="n"]/text()') AS note
+FROM kmeans_plot('plot iris', source => 'SELECT *, NULL::float8 AS petal_width FROM (SELECT sepal_length, sepal_width, petal_length FROM iris) s') p;
+SELECT found(p, '//s:text[@class="n m"]/text()') AS why_not, xml_is_well_formed_document(r) AS report
+FROM CAST('SELECT NULL::float8 AS petal_length' AS text) AS source, kmeans_plot_silhouette('plot strip', source) p, kmeans_report('plot strip', source) r;
+SELECT k FROM kmeans_fit('plot species', 'iris', '{species,petal_length}', k => 3, init_centroids => '{{1,0,0,1},{0,1,0,4},{0,0,1,6}}');
+SELECT found(p, '//s:text[@class="l m"]/text()') AS axes, counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot species', 'species=setosa', 'petal_length') p;
+
 -- more clusters than colours: other shapes; more than a legend has lines for
 CREATE TABLE many AS SELECT i, i % 7 AS j, i * i % 11 AS k FROM generate_series(1, 400) i;
 SELECT k FROM kmeans_fit('plot many', 'many', k => 40);
