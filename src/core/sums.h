@@ -32,6 +32,7 @@ extern void km_wide_reduce(KmTeam *team, KmWide *sums, size_t n);
 /* ---- One number over the full range of double: always exact ---- */
 
 #define KM_EXACT_DIGITS 56		/* 2240 bits: 2^-1120 .. 2^1120 */
+#define KM_EXACT_ONE	28		/* the digit of unit 1 */
 
 typedef struct KmExact
 {
