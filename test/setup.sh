@@ -57,6 +57,8 @@ lab_packages()
   command -v make >/dev/null || missing+=(make)
   command -v prove >/dev/null || missing+=(perl)
   perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+  command -v xmllint >/dev/null || missing+=(libxml2-utils)
+  /usr/bin/python3 -c 'import numpy' 2>/dev/null || missing+=(python3-numpy)
   lab_has_server || missing+=("postgresql-${major:-?}")
   lab_has_pgxs || missing+=("postgresql-server-dev-${major:-?}")
 

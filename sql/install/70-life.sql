@@ -101,3 +101,11 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_transitions(text, int, int, text, text) IS
 'How many rows go from which cluster of version_a to which of version_b, and their share of all rows of from_cluster. Without a source the rows of version_b''s (run as the owner), with one its rows, labelled by both versions; with both the rows of source_a by version_a and those of source_b by version_b, matched on the model''s id column: a row of one side only has null on the other';
+
+CREATE FUNCTION kmeans_export(model text, format text DEFAULT 'json')
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION kmeans_export(text, text) IS
+'A model for programs that do not know the extension: ''json'', as kmeans_get()::text; ''sql'', one SELECT that labels the rows of a source on any server; ''pmml'', a PMML 4.4 document';

@@ -89,6 +89,12 @@ km_source_split_name(const char *text)
 	return names;
 }
 
+bool
+km_source_is_name(const char *text)
+{
+	return km_source_split_name(text) != NIL;
+}
+
 static List *
 km_source_strings(List *names)
 {

@@ -100,6 +100,9 @@ extern int	km_source_features(const KmSource *source);
 extern KmPoints *km_source_points(const KmSource *source, const KmTeam *team,
 								  MemoryContext cxt);
 
+/* Is a source the name of a relation, rather than a query? */
+extern bool km_source_is_name(const char *text);
+
 /* Does a name by itself say that the column identifies rows (id, ..._id)? */
 extern bool km_source_is_identifier(const char *name);
 
