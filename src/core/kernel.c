@@ -2,11 +2,13 @@
  * kernel.c
  *		Distances from rows to centroids, nearest and second nearest.
  *
- * A tile of rows is decided on up to three levels, each for the rows that the
- * one before could not decide: scored in float, scored in double (score.c), and
- * by definition.  The first two come with a proof for each row that the
- * definition would agree; what is left are ties and near ties.  This file is
- * the third level, and the way from one to the next.
+ * A tile of rows is decided on up to four levels, each for the rows that the
+ * one before could not decide: in whole numbers of 16 bits (coarse.c; rows with
+ * many features, against many centroids, on some processors), scored in float, scored in double
+ * (score.c), and by definition.  All but the last come with a proof for each row
+ * that the definition would agree; what is left are ties and near ties.  This
+ * file is the last level, and the way from one to the next.  What the first
+ * leaves of some tiles is put together into new tiles.
  *
  * There rows are transposed into a tile:
  *
@@ -33,6 +35,7 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/coarse.h"
 #include "core/score.h"
 #include "core/simd.h"
 
@@ -42,7 +45,9 @@
 #define KERNEL_STEP			8	/* and of doubles */
 #define KERNEL_DIRECT_K		8	/* so few centroids go by definition at once */
 #define KERNEL_TRIAL_ROWS	4096	/* after which a level is judged */
-#define KERNEL_MOST_FAILED	4	/* it may leave one in so many undecided */
+#define KERNEL_MOST_FAILED	4	/* it may leave one in so many undecided, */
+#define KERNEL_MOST_COARSE	2	/* or, where it is much quicker, one in so many */
+#define KERNEL_BATCH	1024	/* rows whose undecided ones are put together */
 #define KERNEL_LEAST_UNIT	0x1p-520	/* see score.c */
 #define KERNEL_MOST_UNIT	0x1p400
 #define KERNEL_TILE_VALUES	(128 * 1024)	/* 1 MB */
@@ -82,9 +87,10 @@ typedef struct KernelBody
 /* how a tile of rows is decided, from quick to exact */
 typedef enum KernelLevel
 {
-	KERNEL_FLOAT = KM_SCORE_FLOAT,
+	KERNEL_COARSE,
+	KERNEL_FLOAT,
 	KERNEL_DOUBLE = KM_SCORE_DOUBLE,
-	KERNEL_DEFINITION = KM_SCORE_PRECISIONS
+	KERNEL_DEFINITION
 } KernelLevel;
 
 /* n rows in the space, of those from a place on */
@@ -120,15 +126,18 @@ struct KmKernel
 	double	   *best;			/* KM_TILE */
 	int64_t    *label;			/* KM_TILE */
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ...: picks all rows */
+	int32_t		left[KERNEL_BATCH];	/* rows that the first level left: places, */
+	int32_t		pick[KERNEL_BATCH];	/* and picks */
 	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
 
 	double	   *z;				/* lanes x d: rows brought into the space, or
 								 * widened; NULL: not needed so far */
 
 	/* the quick search */
-	KmScore    *score[KM_SCORE_PRECISIONS]; /* NULL: not needed so far */
-	bool		scored[KM_SCORE_PRECISIONS];	/* set for these centroids */
-	bool		fits[KM_SCORE_PRECISIONS];	/* and good for them */
+	KmCoarse   *coarse;			/* NULL: not needed so far */
+	KmScore    *score[KM_SCORE_PRECISIONS]; /* likewise */
+	bool		scored[KERNEL_DEFINITION];	/* set for these centroids */
+	bool		fits[KERNEL_DEFINITION];	/* and good for them */
 	double	   *centre;			/* d */
 	double		unit;			/* 0: not known yet */
 	KernelLevel level;			/* where to start */
@@ -141,6 +150,12 @@ typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias)
 static const KernelBody *kernel_body(KmSimd simd);
 static void kernel_centre(KmKernel *kernel);
 static void kernel_pack(KmKernel *kernel);
+static void kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n,
+						  int32_t *label, float *gap);
+static int	kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n,
+						  int32_t *label, float *gap);
+static void kernel_fine(KmKernel *kernel, KmScoreRows rows, int n, int left,
+						int32_t *label, float *gap);
 static KernelTile kernel_tile(KmKernel *kernel, KmScoreRows rows, int n);
 static KernelTile kernel_widen(KmKernel *kernel, KmScoreRows rows, int n);
 static const double *kernel_row(const KmKernel *kernel, const KernelTile *tile, int i);
@@ -152,6 +167,7 @@ static void kernel_quick(KmKernel *kernel, KernelLevel level,
 						 int32_t *label, float *gap, KmScoreAhead *ahead);
 static void kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed);
 static bool kernel_usable(KmKernel *kernel, KernelLevel level);
+static bool kernel_ready(KmKernel *kernel, KernelLevel level);
 static void kernel_define(KmKernel *kernel, const KernelTile *tile);
 static void kernel_own(KmKernel *kernel, const KernelTile *tile,
 					   const int32_t *label, double *dist2);
@@ -194,6 +210,7 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 	kernel->z = NULL;
 	kernel->centre = km_team_alloc(team, d, sizeof(double));
 	kernel->unit = 0;
+	kernel->coarse = NULL;
 	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
 		kernel->score[p] = NULL;
 	for (int i = 0; i < KM_TILE; i++)
@@ -208,9 +225,10 @@ km_kernel_set(KmKernel *kernel, const double *centroids, int k)
 	memcpy(kernel->centroids, centroids,
 		   (size_t) k * kernel->space->d * sizeof(double));
 	kernel->is_packed = false;
-	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
-		kernel->scored[p] = false;
-	kernel->level = KERNEL_FLOAT;
+	for (int level = 0; level < KERNEL_DEFINITION; level++)
+		kernel->scored[level] = false;
+	kernel->level = km_coarse_pays(kernel->team, kernel->space->d, k) ?
+		KERNEL_COARSE : KERNEL_FLOAT;
 	kernel->tried = 0;
 	kernel->failed = 0;
 }
@@ -220,6 +238,8 @@ km_kernel_free(KmKernel *kernel)
 {
 	KmTeam	   *team = kernel->team;
 
+	if (kernel->coarse != NULL)
+		km_coarse_free(kernel->coarse);
 	for (int p = 0; p < KM_SCORE_PRECISIONS; p++)
 		if (kernel->score[p] != NULL)
 			km_score_free(kernel->score[p]);
@@ -246,24 +266,110 @@ void
 km_kernel_label(KmKernel *kernel, const KmChunk *chunk, int64_t start,
 				const int32_t *pick, int n, int32_t *label, float *gap)
 {
-	int			lanes = kernel->lanes;
 	int			d = kernel->space->d;
 	KmScoreRows rows = {
 		.doubles = chunk->values != NULL ? chunk->values + start * d : NULL,
 		.floats = chunk->values != NULL ? NULL : chunk->floats + start * d
 	};
 
-	for (int first = 0; first < n; first += lanes)
+	for (int first = 0, m; first < n; first += m)
 	{
-		int			m = n - first < lanes ? n - first : lanes;
+		m = n - first < KERNEL_BATCH ? n - first : KERNEL_BATCH;
+		rows.pick = pick + first;
+		kernel_search(kernel, &rows, m, label + first, gap + first);
+	}
+}
+
+/* labels and gaps of n <= KERNEL_BATCH raw rows */
+static void
+kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
+			  float *gap)
+{
+	int			left = kernel_coarse(kernel, rows, n, label, gap);
+
+	kernel_fine(kernel, *rows, n, left, label, gap);
+}
+
+/*
+ * On the first level, where it is the one to start with: labels and gaps of n rows,
+ * and into kernel->left the places of those that are not decided.  Returns how
+ * many they are.
+ */
+static int
+kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
+			  float *gap)
+{
+	int			left = 0;
+	int			m;
+
+	for (int first = 0; first < n; first += m)
+	{
+		int32_t		nearest[KM_TILE];
+		float		promise[KM_TILE];
+		KmScoreRows these = {rows->doubles, rows->floats, rows->pick + first};
+		KmScoreAhead ahead = {*rows, 0, 0};
+		int			before = left;
+
+		m = n - first < kernel->lanes ? n - first : kernel->lanes;
+		ahead.n = n - first - m < kernel->lanes ? n - first - m : kernel->lanes;
+		ahead.rows.pick += first + m;
+		if (kernel->level == KERNEL_COARSE && kernel_usable(kernel, KERNEL_COARSE))
+		{
+			KernelTile	tile = kernel_tile(kernel, these, m);
+
+			km_coarse_rows(kernel->coarse, &tile.rows, m, nearest, promise, &ahead);
+		}
+		else
+			memset(promise, 0, sizeof(promise));
+		for (int i = 0; i < m; i++)
+		{
+			kernel->left[left] = first + i;
+			left += !(promise[i] > 0);
+			if (promise[i] > 0)
+			{
+				label[first + i] = nearest[i];
+				gap[first + i] = promise[i];
+			}
+		}
+		kernel_judge(kernel, KERNEL_COARSE, m, left - before);
+	}
+	return left;
+}
+
+/* the `left` rows whose places are in kernel->left, in dense tiles */
+static void
+kernel_fine(KmKernel *kernel, KmScoreRows rows, int n, int left, int32_t *label,
+			float *gap)
+{
+	const int32_t *pick = rows.pick;
+	int			lanes = kernel->lanes;
+
+	for (int i = 0; i < left; i++)
+		kernel->pick[i] = pick[kernel->left[i]];
+	for (int first = 0; first < left; first += lanes)
+	{
+		int			m = left - first < lanes ? left - first : lanes;
 		int			after = first + m;
-		KmScoreAhead ahead = {rows, n - after < lanes ? n - after : lanes, 0};
+		KmScoreAhead ahead = {rows, left - after < lanes ? left - after : lanes, 0};
+		int32_t		nearest[KM_TILE];
+		float		promise[KM_TILE];
 		KernelTile	tile;
 
-		rows.pick = pick + first;
-		ahead.rows.pick = pick + after;
+		rows.pick = kernel->pick + first;
+		ahead.rows.pick = kernel->pick + after;
 		tile = kernel_tile(kernel, rows, m);
-		kernel_label(kernel, &tile, label + first, gap + first, &ahead);
+		if (left == n)
+		{
+			/* all of them, in their order */
+			kernel_label(kernel, &tile, label + first, gap + first, &ahead);
+			continue;
+		}
+		kernel_label(kernel, &tile, nearest, promise, &ahead);
+		for (int i = 0; i < m; i++)
+		{
+			label[kernel->left[first + i]] = nearest[i];
+			gap[kernel->left[first + i]] = promise[i];
+		}
 	}
 }
 
@@ -278,15 +384,13 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
 		KmScoreRows rows = {values + start * d, NULL, kernel->all};
-		KernelTile	tile = kernel_tile(kernel, rows, n);
+		KernelTile	tile;
 
 		if (kernel->k > KERNEL_DIRECT_K)
-		{
-			KmScoreAhead none = {rows, 0, 0};
-
-			kernel_label(kernel, &tile, label + start, gap, &none);
+			kernel_search(kernel, &rows, n, label + start, gap);
+		tile = kernel_tile(kernel, rows, n);
+		if (kernel->k > KERNEL_DIRECT_K)
 			kernel_own(kernel, &tile, label + start, dist2 + start);
-		}
 		else
 		{
 			kernel_define(kernel, &tile);
@@ -429,7 +533,8 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 	rest.n = tile->n;
 	memcpy(rest.pick, tile->rows.pick, tile->n * sizeof(int32_t));
 	memcpy(rest.place, kernel->all, tile->n * sizeof(int32_t));
-	for (KernelLevel level = kernel->level; level < KERNEL_DEFINITION && rest.n > 0; level++)
+	for (KernelLevel level = kernel->level > KERNEL_FLOAT ? kernel->level : KERNEL_FLOAT;
+		 level < KERNEL_DEFINITION && rest.n > 0; level++)
 		if (kernel_usable(kernel, level))
 		{
 			int			tried = rest.n;
@@ -463,7 +568,8 @@ kernel_quick(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
 	int			left = 0;
 	KmScoreRows rows = {tile->rows.doubles, tile->rows.floats, rest->pick};
 
-	if (km_score_rows(kernel->score[level], &rows, n, nearest, promise, ahead) &&
+	if (km_score_rows(kernel->score[level - KERNEL_FLOAT], &rows, n, nearest, promise,
+					  ahead) &&
 		n == tile->n)
 	{
 		/* most tiles */
@@ -496,7 +602,8 @@ kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed)
 	kernel->failed += failed;
 	if (kernel->tried >= KERNEL_TRIAL_ROWS)
 	{
-		if (kernel->failed > kernel->tried / KERNEL_MOST_FAILED)
+		if (kernel->failed > kernel->tried / (level == KERNEL_COARSE ? KERNEL_MOST_COARSE :
+											  KERNEL_MOST_FAILED))
 			kernel->level++;
 		kernel->tried = 0;
 		kernel->failed = 0;
@@ -507,24 +614,34 @@ kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed)
 static bool
 kernel_usable(KmKernel *kernel, KernelLevel level)
 {
-	KmScorePrecision precision = (KmScorePrecision) level;
-
-	if (!kernel->scored[precision])
+	if (!kernel->scored[level])
 	{
-		bool		usable;
-
-		if (kernel->score[precision] == NULL)
-			kernel->score[precision] = km_score_create(kernel->team, precision,
-													   kernel->space->d,
-													   kernel->max_k, kernel->lanes);
 		kernel_centre(kernel);
-		usable = kernel->unit >= KERNEL_LEAST_UNIT && kernel->unit <= KERNEL_MOST_UNIT &&
-			km_score_set(kernel->score[precision], kernel->centroids, kernel->k,
-						 kernel->centre, kernel->unit);
-		kernel->scored[precision] = true;
-		kernel->fits[precision] = usable;
+		kernel->fits[level] = kernel->unit >= KERNEL_LEAST_UNIT &&
+			kernel->unit <= KERNEL_MOST_UNIT && kernel_ready(kernel, level);
+		kernel->scored[level] = true;
 	}
-	return kernel->fits[precision];
+	return kernel->fits[level];
+}
+
+static bool
+kernel_ready(KmKernel *kernel, KernelLevel level)
+{
+	int			d = kernel->space->d;
+	KmScore   **score;
+
+	if (level == KERNEL_COARSE)
+	{
+		if (kernel->coarse == NULL)
+			kernel->coarse = km_coarse_create(kernel->team, d, kernel->max_k, kernel->lanes);
+		return km_coarse_set(kernel->coarse, kernel->centroids, kernel->k, kernel->centre,
+							 kernel->unit);
+	}
+	score = &kernel->score[level - KERNEL_FLOAT];
+	if (*score == NULL)
+		*score = km_score_create(kernel->team, (KmScorePrecision) (level - KERNEL_FLOAT), d,
+								 kernel->max_k, kernel->lanes);
+	return km_score_set(*score, kernel->centroids, kernel->k, kernel->centre, kernel->unit);
 }
 
 /*

@@ -125,7 +125,6 @@ struct KmScoreBody
 };
 
 static inline const char *score_row(const KmScoreRows *rows, int i, int d);
-static inline void score_ask(KmScoreAhead *ahead, int rows, int d);
 static void score_worked(KmScore *score, size_t work);
 
 /* centroids in the group that starts with `first` */
@@ -315,14 +314,14 @@ km_score_rows(KmScore *score, const KmScoreRows *rows, int n, int32_t *label,
 
 	if (d <= SCORE_LOW_D)
 	{
-		score_ask(ahead, ahead->n, score->d);
+		km_score_ask(ahead, ahead->n, score->d);
 		body->low(score, used);
 	}
 	for (int first = 0; d > SCORE_LOW_D && first < score->k; first += SCORE_GROUP)
 	{
 		int			group = score_group(score->k, score->d, first);
 
-		score_ask(ahead, ahead->n * SCORE_GROUP / score->k + 1, score->d);
+		km_score_ask(ahead, ahead->n * SCORE_GROUP / score->k + 1, score->d);
 		body->group(score, used, packed, first, group);
 		packed += group * (d + 1) * body->size;
 		score_worked(score, used * d * group);
@@ -340,9 +339,8 @@ score_row(const KmScoreRows *rows, int i, int d)
 		(const char *) (rows->doubles + at);
 }
 
-/* ask for some more of the rows that come later */
-static inline void
-score_ask(KmScoreAhead *ahead, int rows, int d)
+void
+km_score_ask(KmScoreAhead *ahead, int rows, int d)
 {
 	int			to = ahead->asked + rows < ahead->n ? ahead->asked + rows : ahead->n;
 	int			bytes = d * (int) (ahead->rows.floats != NULL ? sizeof(float) : sizeof(double));

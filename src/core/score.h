@@ -57,6 +57,9 @@ typedef struct KmScoreAhead
 	int			asked;			/* of these, those that have been asked for */
 } KmScoreAhead;
 
+/* ask for so many more of them, if there are */
+extern void km_score_ask(KmScoreAhead *ahead, int rows, int d);
+
 /*
  * n <= lanes rows: label[i], and gap[i] times the unit; both have room for
  * KM_SCORE_ROWS.

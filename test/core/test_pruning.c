@@ -138,7 +138,7 @@ test_searches(KmSimd simd)
 
 		for (uint64_t turn = 0; turn < 150; turn++)
 		{
-			int			d = 1 + (int) (uniform(turn, 1) * (turn % 10 == 9 ? LARGE_D : MAX_D));
+			int			d = 1 + (int) (uniform(turn, 1) * (turn % 5 == 4 ? LARGE_D : MAX_D));
 			int			k = 1 + (int) (uniform(turn, 2) * MAX_K);
 			KmSpace		space = {d, NULL, NULL, false};
 			KmKernel   *kernel = km_kernel_create(team, &space, k);
