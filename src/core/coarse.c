@@ -60,7 +60,7 @@
 
 #include "core/simd.h"
 
-#define COARSE_MIN_D	32
+#define COARSE_MIN_D	64
 #define COARSE_MIN_K	16
 #define COARSE_GROUP	6		/* centroids in a step, */
 #define COARSE_ROWS		4		/* and vectors of rows */
