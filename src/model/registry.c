@@ -17,6 +17,9 @@
  * snapshot: so each lookup compares the model's revision with the newest one,
  * and while it lags behind the generation is mixed with the snapshot, until
  * the end of the transaction.
+ *
+ * A SERIALIZABLE transaction counts as behind throughout: it must read a model
+ * itself, or nobody will know that a change of the model conflicts with it.
  */
 #include "postgres.h"
 
@@ -66,7 +69,10 @@ typedef struct KmMoment
 /* the last snapshot for which invalidations were asked for */
 static KmMoment heard;
 
-/* the current transaction has read a model that has been changed since */
+/*
+ * The current transaction has read a model that has been changed since, or has
+ * to read each model itself.
+ */
 static bool behind = false;
 
 static void check_length(const char *name, const char *whole);
@@ -590,6 +596,8 @@ km_registry_generation(void)
 		AcceptInvalidationMessages();
 		heard = moment;
 	}
+	if (IsolationIsSerializable())
+		behind = true;
 	if (!behind)
 		return km_catalog_generation();
 	return hash_bytes_extended((const unsigned char *) &moment, sizeof(KmMoment),

@@ -178,7 +178,7 @@ extern void km_registry_revoke(const char *name, const char *role);
 /*
  * A number that changes whenever any model, label, grant or role membership
  * has changed, as far as this session has heard, and with each snapshot once
- * one has shown an outdated model.  What a name meant to a user stays true
+ * one has shown an outdated model, or in a SERIALIZABLE transaction.  What a name meant to a user stays true
  * while it stays the same, for statements that see what was read
  * (km_registry_sees).  Read it before km_registry_find(): a change that arrives
  * during the load must count.
