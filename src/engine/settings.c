@@ -20,7 +20,6 @@ static const char *const km_settings[][2] = {
 	{"extra_float_digits", "3"},
 	{"bytea_output", "hex"},
 	{"standard_conforming_strings", "on"},
-	{"synchronize_seqscans", "off"},
 	/* rows are counted from the first block, for errors that name one */
 	{"synchronize_seqscans", "off"},
 };
