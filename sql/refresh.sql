@@ -81,6 +81,15 @@ INSERT INTO few VALUES (13);
 SELECT churn FROM kmeans_refresh('few');
 SELECT cluster, centroid FROM kmeans_clusters('few');
 
+-- a start that was given at the fit, and a category that appears after it
+CREATE TABLE visits AS SELECT i % 3 * 10 + i % 7 * 0.1 AS spent, CASE i % 2 WHEN 0 THEN 'shop' ELSE 'web' END AS channel FROM generate_series(1, 300) i;
+SELECT n_features FROM kmeans_fit('start', 'visits', ARRAY['spent', 'channel'], k => 3, init_centroids => ARRAY[[0, 1, 0], [10, 0, 1], [20, 0, 0]]);
+INSERT INTO visits VALUES (11, 'app'), (12, 'app');
+SELECT n_rows, churn FROM kmeans_refresh('start');
+SELECT n_rows, churn FROM kmeans_refresh('start@1', warm_start => false);
+SELECT n_rows, churn FROM kmeans_refresh('start', warm_start => false);
+SELECT version, n_features, options -> 'init_centroids' AS start FROM kmeans_versions WHERE model = 'start' ORDER BY version;
+
 -- every kind of model: churn is what the two versions say of the rows, whatever the fit did to count it
 CREATE TABLE kinds AS
 SELECT i AS id, i % 5 * 10 + sin(i) * 4 AS a, CASE WHEN i % 7 > 0 THEN i % 3 * 3 + cos(i * 3) * 2 END AS b, (i % 4)::float8 AS w,

@@ -658,21 +658,23 @@ km_source_measure(KmSource *source, Oid relid)
  * The query that reads a range of blocks.  It names the relation itself, never
  * a partition, whose grants and policies may be others; and it must be safe in
  * a worker with all that views of rows (policies) add to it.
+ *
+ * Rewriting also locks the relations below views, as the analysis has locked
+ * those that are named: a snapshot that is taken now shows what was done to
+ * them until then.
  */
 static void
 km_source_find_ranges(const KmSourceParse *parse)
 {
 	KmSource   *source = parse->source;
+	List	   *rewritten = QueryRewrite(copyObject(parse->query));
 	RangeTblEntry *entry;
-	List	   *rewritten;
 
 	if (!parse->is_relation)
 		return;
 	entry = linitial_node(RangeTblEntry, parse->query->rtable);
-	if (!km_source_measure(source, entry->relid))
-		return;
-	rewritten = QueryRewrite(copyObject(parse->query));
-	if (list_length(rewritten) != 1 ||
+	if (!km_source_measure(source, entry->relid) ||
+		list_length(rewritten) != 1 ||
 		max_parallel_hazard(linitial_node(Query, rewritten)) != PROPARALLEL_SAFE)
 		return;
 	source->ranges = km_source_build_query(parse,

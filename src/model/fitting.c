@@ -8,6 +8,7 @@
 
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "model/fitted.h"
@@ -17,6 +18,7 @@
 
 static void km_fitting_ready(KmFitJob *job);
 static void km_fitting_carry(KmFitting *fitting);
+static void km_fitting_carry_start(KmFitting *fitting);
 static void km_fitting_other_features(const KmFitting *fitting);
 static void km_fitting_tell_result(const KmFitting *fitting);
 
@@ -39,6 +41,7 @@ km_fitting_run(KmFitting *fitting)
 	};
 
 	job->source = km_source_open(&source);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	job->model = fitting->name;
 	job->on_null = options->on_null;
 	job->scale = options->scale;
@@ -67,9 +70,9 @@ km_fitting_ready(KmFitJob *job)
 
 	km_fitting_check_rows(job, fitting->options.k);
 	km_fitting_tell_rows(job, &fitting->options);
-	km_fitted_check_start(&fitting->options, job->nfeatures);
 	if (fitting->old != NULL)
 		km_fitting_carry(fitting);
+	km_fitted_check_start(&fitting->options, job->nfeatures);
 }
 
 /* Carry over what the old version and the new one have in common. */
@@ -88,12 +91,38 @@ km_fitting_carry(KmFitting *fitting)
 	}
 	renewal->old = old;
 	km_renew_check(old, fitting->options.k);
+	if (fitting->refresh)
+		km_fitting_carry_start(fitting);
 	job->params.numbering = km_renew_number;
 	job->params.numbering_arg = renewal;
 	if (fitting->warm)
 		km_renew_start(renewal, km_points_space(job->load.points), &job->params);
 	if (fitting->refresh && !km_points_filled(job->load.points))
 		job->former = km_renew_former(renewal);
+}
+
+/*
+ * init_centroids that the old version was given, with the features of the new
+ * fit: a new category has no share in them.
+ */
+static void
+km_fitting_carry_start(KmFitting *fitting)
+{
+	KmOptions  *options = &fitting->options;
+	int			old_d = fitting->old->d;
+	int			d = fitting->job.nfeatures;
+	double	   *start;
+
+	if (options->init_centroids == NULL || options->init_d != old_d)
+		return;
+	start = palloc0(mul_size(mul_size(options->init_k, d), sizeof(double)));
+	for (int j = 0; j < options->init_k; j++)
+		for (int t = 0; t < old_d; t++)
+			start[(Size) j * d + fitting->renewal.place[t]] =
+				options->init_centroids[(Size) j * old_d + t];
+	options->init_centroids = start;
+	options->init_d = d;
+	fitting->job.params.init_centroids = start;
 }
 
 static void
@@ -139,6 +168,7 @@ km_fitting_store(KmFitting *fitting, bool promote)
 		.best_run = fitting->job.fit->best_run
 	};
 
+	PopActiveSnapshot();
 	return km_registry_store(fitting->name, fitting->ref, fitting->model, &info,
 							 promote);
 }

@@ -49,6 +49,10 @@ typedef struct KmFitting
 /*
  * Open the source, fit its rows, and tell the user what is worth knowing.
  * Raises the errors of the reference for sources and rows.
+ *
+ * The rows are those of a snapshot taken when the locks of the model and of the
+ * source have been waited for: not older than what was waited for.  It stays
+ * the active one until km_fitting_store().
  */
 extern void km_fitting_run(KmFitting *fitting);
 
