@@ -74,6 +74,9 @@ SELECT error_of($$SELECT kmeans_drift(NULL)$$);
 SELECT kmeans_save('saved', kmeans_get('seg'));
 SELECT error_of($$SELECT kmeans_drift('saved')$$);
 SELECT count(*) FROM kmeans_drift('saved', 'later');
+-- ... whose options say by which column rows are weighted
+SELECT count(*) FROM (SELECT * FROM kmeans_drift('saved', 'later') EXCEPT SELECT * FROM kmeans_drift('seg', 'later')) x;
+SELECT id_column, source IS NULL AS no_source FROM kmeans_versions WHERE model = 'saved';
 
 -- transitions: what the model changed, as a crosstab of predictions
 UPDATE customers SET spent = spent + id % 29 * 0.5;

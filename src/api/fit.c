@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -185,6 +186,7 @@ kmeans_save(PG_FUNCTION_ARGS)
 	bool		replace;
 	KmModelRef *ref;
 	KmModel    *model;
+	Datum		options;
 
 	PreventCommandIfReadOnly("kmeans_save()");
 	name = km_args_text(fcinfo, 0, "model");
@@ -194,6 +196,9 @@ kmeans_save(PG_FUNCTION_ARGS)
 	model = km_model_unpack((struct varlena *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)));
 
 	ref = km_registry_lock(name, replace);
+	options = DirectFunctionCall1(jsonb_in, CStringGetDatum(model->options));
+	info.id_column = km_options_recorded(options, "id_column");
+	info.weight = km_options_recorded(options, "weight");
 	info.fitted_at = GetCurrentTimestamp();
 	info.fitted_by = GetUserId();
 	PG_RETURN_INT32(km_registry_store(name, ref, model, &info, true));

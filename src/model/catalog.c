@@ -380,6 +380,20 @@ km_catalog_check_seen(int64 model_id, int64 revision)
 	km_scan_end(scan);
 }
 
+void
+km_catalog_check_free(const char *name)
+{
+	Snapshot	snapshot = transaction_snapshot();
+	KmScan	   *scan;
+
+	if (snapshot == InvalidSnapshot)
+		return;
+	scan = km_scan_begin_name(name, snapshot);
+	if (km_scan_next(scan))
+		row_changed(scan->rel);
+	km_scan_end(scan);
+}
+
 KmInsert *
 km_insert_begin(KmTable table)
 {

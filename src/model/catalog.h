@@ -211,6 +211,9 @@ extern void km_scan_update(KmScan *scan, Datum *values, bool *isnull, bool *repl
  */
 extern void km_catalog_check_seen(int64 model_id, int64 revision);
 
+/* the same for a name that no model has now, if one has it there */
+extern void km_catalog_check_free(const char *name);
+
 /* Inserting several rows into one table */
 typedef struct KmInsert
 {

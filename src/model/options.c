@@ -450,6 +450,19 @@ km_options_restore(KmOptions *options, const char *json)
 		km_options_each(options, object, false, km_options_set_stored);
 }
 
+char *
+km_options_recorded(Datum object, const char *key)
+{
+	Jsonb	   *options = DatumGetJsonbP(object);
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(options) ||
+		getKeyJsonValueFromContainer(&options->root, key, strlen(key), &value) == NULL ||
+		value.type != jbvString)
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
 static void
 km_options_append_float(StringInfo json, double value)
 {

@@ -66,6 +66,9 @@ extern void km_options_from_jsonb(KmOptions *options, Jsonb *object);
  */
 extern void km_options_restore(KmOptions *options, const char *json);
 
+/* The text that an option was recorded with in a jsonb object, or NULL. */
+extern char *km_options_recorded(Datum object, const char *key);
+
 /* The options as the text of a JSON object, for kmeans_version and kmeans_model. */
 extern char *km_options_to_json(const KmOptions *options);
 

@@ -31,12 +31,12 @@
 #include "miscadmin.h"
 #include "model/access.h"
 #include "model/catalog.h"
+#include "model/options.h"
 #include "model/registry.h"
 #include "model/registry_change.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -92,7 +92,6 @@ static char *close_names(const char *name, Snapshot snapshot);
 static KmModelRef *lock_model(const char *name);
 static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
 static void list_version(KmListedVersion *listed, const KmScan *scan);
-static char *recorded_scale(Datum options);
 static KmMoment current_moment(void);
 static inline bool same_moment(KmMoment a, KmMoment b);
 static void transaction_ended(XactEvent event, void *arg);
@@ -418,6 +417,8 @@ km_registry_lock(const char *name, bool replace)
 							   "Use replace => true to add a version, or kmeans_refresh.");
 	if (ref != NULL)
 		km_catalog_check_seen(ref->model_id, ref->revision);
+	else
+		km_catalog_check_free(name);
 	return ref;
 }
 
@@ -564,23 +565,10 @@ list_version(KmListedVersion *listed, const KmScan *scan)
 	listed->columns = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_NAMES)));
 	listed->id_column = km_scan_text(scan, KM_VERSION_ID_COLUMN);
 	listed->options = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_OPTIONS)));
-	listed->scale = recorded_scale(listed->options);
+	listed->scale = km_options_recorded(listed->options, "scale");
 	listed->elapsed_ms = DatumGetFloat8(km_scan_value(scan, KM_VERSION_ELAPSED_MS));
 	listed->fitted_at = DatumGetTimestampTz(km_scan_value(scan, KM_VERSION_FITTED_AT));
 	listed->fitted_by = DatumGetObjectId(km_scan_value(scan, KM_VERSION_FITTED_BY));
-}
-
-static char *
-recorded_scale(Datum options)
-{
-	Jsonb	   *object = DatumGetJsonbP(options);
-	JsonbValue	value;
-
-	if (!JB_ROOT_IS_OBJECT(object) ||
-		getKeyJsonValueFromContainer(&object->root, "scale", 5, &value) == NULL ||
-		value.type != jbvString)
-		return NULL;
-	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
 /* ---- Generation ---- */

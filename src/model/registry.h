@@ -129,7 +129,8 @@ extern int32 km_registry_max_cluster(const KmModelRef *ref);
  * Lock what a name means, for the owner to write, until the end of the
  * transaction: the model, or, if there is none, the name itself (then NULL).
  * Without replace a model that is there already is 42710.  A transaction that
- * keeps one snapshot gets 40001 for a model that was changed after that.
+ * keeps one snapshot gets 40001 for a model that was changed, or dropped, after
+ * that.
  */
 extern KmModelRef *km_registry_lock(const char *name, bool replace);
 

@@ -424,6 +424,7 @@ km_registry_rename(const char *name, const char *new_name)
 	if (km_scan_next(scan))
 		km_catalog_refuse_name(new_name, "Choose another name, or drop that model first.");
 	km_scan_end(scan);
+	km_catalog_check_free(new_name);
 
 	km_change_set(&changes, KM_CATALOG_NAME, CStringGetTextDatum(new_name));
 	km_change_model(ref, latest, &changes);
