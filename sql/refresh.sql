@@ -81,6 +81,27 @@ INSERT INTO few VALUES (13);
 SELECT churn FROM kmeans_refresh('few');
 SELECT cluster, centroid FROM kmeans_clusters('few');
 
+-- however often the number of clusters changes: an id that is gone stays gone, a new one is above all others
+CREATE TABLE tide AS SELECT j * 10 AS x FROM generate_series(1, 6) j, generate_series(1, 6);
+SELECT k FROM kmeans_fit('tide', 'tide', k => 6);
+SET client_min_messages = error;
+DO $$
+BEGIN
+  FOR i IN 1 .. 20 LOOP
+    DELETE FROM tide;
+    INSERT INTO tide SELECT j * 10 + i * 7 % 15 FROM generate_series(1, CASE i % 4 WHEN 0 THEN 2 WHEN 1 THEN 6 WHEN 2 THEN 9 ELSE 4 END) j, generate_series(1, 6);
+    PERFORM kmeans_refresh('tide', warm_start => i % 2 = 0);
+  END LOOP;
+END $$;
+SET client_min_messages = warning;
+CREATE TABLE tide_ids AS SELECT version, cluster FROM kmeans_versions v, LATERAL kmeans_clusters('tide@' || version) c WHERE model = 'tide';
+SELECT max(version) AS versions, max(cluster) > 20 AS many, bool_and(n = last - first + 1) AS once,
+  bool_and(first = 1 OR cluster > (SELECT max(e.cluster) FROM tide_ids e WHERE e.version < first)) AS above
+FROM tide_ids JOIN (SELECT cluster, min(version) AS first, max(version) AS last, count(*) AS n FROM tide_ids GROUP BY cluster) i USING (cluster);
+SELECT bool_and(shared = least(k, before)) AS all_used
+FROM (SELECT n.version, count(*) AS k, count(o.cluster) AS shared, (SELECT count(*) FROM tide_ids b WHERE b.version = n.version - 1) AS before
+  FROM tide_ids n LEFT JOIN tide_ids o ON o.cluster = n.cluster AND o.version = n.version - 1 WHERE n.version > 1 GROUP BY n.version) v;
+
 -- a start that was given at the fit, and a category that appears after it
 CREATE TABLE visits AS SELECT i % 3 * 10 + i % 7 * 0.1 AS spent, CASE i % 2 WHEN 0 THEN 'shop' ELSE 'web' END AS channel FROM generate_series(1, 300) i;
 SELECT n_features FROM kmeans_fit('start', 'visits', ARRAY['spent', 'channel'], k => 3, init_centroids => ARRAY[[0, 1, 0], [10, 0, 1], [20, 0, 0]]);
@@ -106,8 +127,10 @@ INSERT INTO kind VALUES
   ('mean weight', '{a,b}', 'on_null => ''mean'', weight => ''w'''),
   ('category', '{a,channel}', 'scale => ''standard'''),
   ('one', '{a}', 'k => 1, metric => ''cosine'', scale => ''standard''');
-SELECT name FROM kind, LATERAL (SELECT query_to_xml(format('SELECT 1 FROM kmeans_fit(%L, ''kinds'', %L%s%s)', name, columns,
+SELECT name FROM kind, LATERAL (SELECT query_to_xml(format('SELECT 1 FROM kmeans_fit(%L, ''kinds'', %L, tol => 0%s%s)', name, columns,
   CASE WHEN options NOT LIKE '%k => 1%' THEN ', k => 5' ELSE '' END, coalesce(', ' || nullif(options, ''), '')), false, false, '')) f ORDER BY name;
+-- ... and where nothing has changed every centroid is found where it was
+SELECT name, r.churn, r.max_centroid_shift < 1e-12 AS stays FROM kind, LATERAL kmeans_refresh(name, promote => false) r ORDER BY name;
 UPDATE kinds SET a = a + id % 11, b = b + id % 5, channel = CASE WHEN id % 3 = 0 THEN 'app' ELSE channel END;
 CREATE TABLE kind_churn AS SELECT name, columns, options, r.churn FROM kind, LATERAL kmeans_refresh(name) r;
 SELECT name, r.churn > 0 AS moved, abs(r.churn - o.churn) < 1e-12 AS right

@@ -182,6 +182,11 @@ SELECT error_of('SELECT known()');
 SET ROLE rights_child;
 EXECUTE guess;
 SELECT known();
+-- ... in a function with its definer's rights, and after it
+SET ROLE rights_owner;
+CREATE FUNCTION lent() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ SELECT sum(kmeans_predict('m', x, y)) + (SELECT count(*) FROM kmeans_drift('m')) FROM rights_test.rows $$;
+SET ROLE rights_stranger;
+SELECT lent() > 0 AS lent, error_of($$SELECT kmeans_predict('m', 1.0, 2.0)$$) AS mine, error_of($$SELECT kmeans_drift('m')$$) AS my_drift;
 RESET ROLE;
 REVOKE rights_grantee FROM rights_child;
 SET ROLE rights_child;

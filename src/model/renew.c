@@ -72,24 +72,44 @@ km_renew_check(const KmModel *old, int k)
 }
 
 /*
+ * Where on the ray of a unit centroid its cluster lies, in the old space: as far
+ * out as its rows (root mean square).
+ */
+static double
+km_renew_length(const KmModel *old, int j)
+{
+	const double *mean = old->mean + (Size) j * old->d;
+	const double *stddev = old->stddev + (Size) j * old->d;
+	double		sum = 0;
+
+	for (int t = 0; t < old->d; t++)
+	{
+		double		along = (mean[t] - old->shift[t]) / old->scale[t];
+		double		about = stddev[t] / old->scale[t];
+
+		sum += along * along + about * about;
+	}
+	return sum > 0 && sum <= KM_MAX_NORM2 ? sqrt(sum) : 1;
+}
+
+/*
  * An old centroid in original units, with the features of the new fit: a new
  * category has no share in it.  Under cosine a unit centroid has lost its
- * length, so the cluster's mean stands for it, unless that has no direction
- * (as the mean of all rows has none after standard scaling).
+ * length.  While the scaling stays any length leads back to the same direction,
+ * so rows that have not changed find their centroid where it was; as the
+ * scaling changes, the point among the cluster's rows goes with them.
  */
 static void
 km_renew_original(const KmRenewal *renewal, int j, int d, double *x)
 {
 	const KmModel *old = renewal->old;
 	KmSpace		space = km_model_space(old);
+	double		length = space.unit ? km_renew_length(old, j) : 1;
 	double	   *old_x = palloc(mul_size(old->d, sizeof(double)));
-	const double *mean = old->mean + (Size) j * old->d;
 
-	if (old->metric != KM_METRIC_COSINE || !(old->weights[j] > 0) ||
-		!km_space_row(&space, mean, old_x))
-		km_space_back(&space, old->centroids + (Size) j * old->d, old_x);
-	else
-		memcpy(old_x, mean, old->d * sizeof(double));
+	for (int t = 0; t < old->d; t++)
+		old_x[t] = old->centroids[(Size) j * old->d + t] * length;
+	km_space_back(&space, old_x, old_x);
 
 	memset(x, 0, d * sizeof(double));
 	for (int t = 0; t < old->d; t++)
