@@ -157,6 +157,7 @@ struct KmOutliers
 	const double *centroids;
 	const double *reference;
 	int			k;
+	double		widest;			/* the largest reference */
 	int			nrivals;		/* of each cluster, at most k - 1 */
 	OutlierRival *rival;		/* k x (nrivals + 1), ascending; the last one's
 								 * limit is that of all others */
@@ -194,6 +195,9 @@ km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, 
 	outliers->centroids = centroids;
 	outliers->reference = reference;
 	outliers->k = k;
+	outliers->widest = 0;
+	for (int j = 0; j < k; j++)
+		outliers->widest = fmax(outliers->widest, reference[j]);
 	outliers->nrivals = k - 1 < OUTLIER_RIVALS ? k - 1 : OUTLIER_RIVALS;
 	outliers->rival = km_team_alloc(team, (size_t) k * (outliers->nrivals + 1),
 									sizeof(OutlierRival));
@@ -249,22 +253,30 @@ outliers_rivals(KmOutliers *outliers)
  *
  * Squared distances are sums of positive terms and so off by at most d + 2
  * roundings, 2e-12 of their value; limits keep a distance of 2^-30 from that.
+ *
+ * Most clusters are too far off to be among the first rivals, whatever their
+ * reference: their squared distance is above `beyond`, the last rival's limit
+ * with the widest reference in it, and 2^-20 more for the roundings.
  */
 static void
 outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *dist2)
 {
 	const double *reference = outliers->reference;
 	int			nrivals = outliers->nrivals;
+	double		most = 1 + outliers->widest / reference[j];
+	double		beyond = INFINITY;
 	int			n = 0;
 
 	for (int i = 0; i < outliers->k; i++)
 	{
-		double		part = 1 + reference[i] / reference[j];
-		double		limit2 = dist2[i] / (part * part) * (1 - 0x1p-30);
+		double		part;
+		double		limit2;
 		int			at;
 
-		if (i == j || reference[i] < 0)
+		if (dist2[i] > beyond || i == j || reference[i] < 0)
 			continue;
+		part = 1 + reference[i] / reference[j];
+		limit2 = dist2[i] / (part * part) * (1 - 0x1p-30);
 		if (!(reference[j] > 0 && limit2 > 0x1p-900))
 			limit2 = -1;
 		if (n > nrivals && !(limit2 < rival[nrivals].limit2))
@@ -272,6 +284,9 @@ outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *di
 		for (at = n <= nrivals ? n++ : nrivals; at > 0 && limit2 < rival[at - 1].limit2; at--)
 			rival[at] = rival[at - 1];
 		rival[at] = (OutlierRival) {limit2, i};
+		if (n > nrivals)
+			beyond = rival[nrivals].limit2 < 0 ? -1 :
+				rival[nrivals].limit2 * (most * most) * (1 + 0x1p-20);
 	}
 	for (; n <= nrivals; n++)
 		rival[n] = (OutlierRival) {reference[j] == 0 ? -1 : INFINITY, j};
