@@ -45,6 +45,7 @@ typedef struct KmSubspace
 	const int64_t *copies;
 	int64_t		n;
 	int			d;
+	int			m;				/* components that are wanted */
 	int			b;
 	double		rows;			/* sum of copies */
 	double		unit;			/* power of two that brings rows near 1 */
@@ -80,6 +81,7 @@ km_principal(KmTeam *team, const double *z, const int64_t *copies, int64_t n, in
 	double		rounds;
 
 	m = m < d ? m : d;
+	space.m = m;
 	space.b = m + KM_PRINCIPAL_GUARD < d ? m + KM_PRINCIPAL_GUARD : d;
 	principal->d = d;
 	principal->m = m;
@@ -239,7 +241,8 @@ subspace_multiply(KmSubspace *space)
 
 /*
  * The best estimates that the block has: lambda, q and w are turned to them,
- * the largest first.  Returns how far an eigenvalue has moved.
+ * the largest first.  Returns how far an eigenvalue has moved that is wanted;
+ * the guards', which are the last to stand still, do not matter.
  */
 static double
 subspace_ritz(KmSubspace *space)
@@ -268,7 +271,8 @@ subspace_ritz(KmSubspace *space)
 	{
 		double		lambda = h[order[l] * b + order[l]];
 
-		moved = fmax(moved, fabs(lambda - space->lambda[l]));
+		if (l < space->m)
+			moved = fmax(moved, fabs(lambda - space->lambda[l]));
 		space->lambda[l] = lambda;
 	}
 	turn(space, space->q, v, order);
