@@ -13,7 +13,7 @@
 
 #include "api/svg.h"
 #include "mb/pg_wchar.h"
-#include "utils/xml.h"
+#include "model/markup.h"
 
 #define COLOURS		8
 #define SHAPES		4
@@ -72,7 +72,6 @@ static const char style[] =
 ".km text.strong{fill:#111}"
 "}";
 
-static bool is_forbidden(const char *p, int length);
 static void add_attribute(StringInfo out, const char *name, double number);
 static void begin_element(StringInfo out, const char *name, const char *classes);
 static void add_text(StringInfo out, const char *classes, double x, double y, int angle,
@@ -106,49 +105,15 @@ km_svg_end(StringInfo out)
 }
 
 void
-km_svg_escape(StringInfo out, const char *text)
-{
-	StringInfoData clean;
-	char	   *escaped;
-	int			length;
-
-	initStringInfo(&clean);
-	for (const char *p = text; *p != '\0'; p += length)
-	{
-		length = pg_mblen(p);
-		if (is_forbidden(p, length))
-			appendStringInfoChar(&clean, '?');
-		else
-			appendBinaryStringInfo(&clean, p, length);
-	}
-	escaped = escape_xml(clean.data);
-	appendStringInfoString(out, escaped);
-	pfree(escaped);
-	pfree(clean.data);
-}
-
-void
 km_svg_escape_some(StringInfo out, const char *text, int letters)
 {
 	int			bytes = fitting_bytes(text, letters * LETTER, 1);
 	char	   *shown = pnstrdup(text, bytes);
 
-	km_svg_escape(out, shown);
+	km_markup_content(out, shown);
 	if (text[bytes] != '\0')
 		appendStringInfoString(out, "&#8230;");
 	pfree(shown);
-}
-
-/* Char of XML 1.0: no control characters but three, not U+FFFE, not U+FFFF */
-static bool
-is_forbidden(const char *p, int length)
-{
-	unsigned char c = (unsigned char) *p;
-
-	if (c < ' ')
-		return c != '\t' && c != '\n' && c != '\r';
-	return GetDatabaseEncoding() == PG_UTF8 && length == 3 &&
-		utf8_to_unicode((const unsigned char *) p) >= 0xFFFE;
 }
 
 /* ---- Elements ---- */
@@ -275,7 +240,7 @@ add_text(StringInfo out, const char *classes, double x, double y, int angle,
 	appendStringInfoChar(out, '>');
 	if (!all)
 		add_title(out, text);
-	km_svg_escape(out, shown);
+	km_markup_content(out, shown);
 	appendStringInfoString(out, all ? "</text>\n" : "&#8230;</text>\n");
 	pfree(shown);
 }

@@ -6,7 +6,7 @@
  * classes of one style sheet, which knows light and dark surroundings; there
  * is no script and nothing is fetched.  What a user has named (labels,
  * features, titles) goes into the content of elements only, never into an
- * attribute, and through km_svg_escape().
+ * attribute, and through km_markup_content().
  *
  *		km_svg_begin(out, ...)
  *		anything else
@@ -36,13 +36,7 @@ extern void km_svg_begin(StringInfo out, int width, int height, const char *name
 						 bool alone);
 extern void km_svg_end(StringInfo out);
 
-/*
- * Text as the content of an element of XML or HTML.  What XML cannot hold,
- * control characters above all, becomes a question mark.
- */
-extern void km_svg_escape(StringInfo out, const char *text);
-
-/* the same, but no more than so many letters, with an ellipsis if there are */
+/* no more than so many letters, with an ellipsis if there are */
 extern void km_svg_escape_some(StringInfo out, const char *text, int letters);
 
 /* a number with at most two decimals, and a blank or so before it */

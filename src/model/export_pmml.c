@@ -21,10 +21,9 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/xml.h"
-
 #include "model/display.h"
 #include "model/export.h"
+#include "model/markup.h"
 
 typedef struct KmPmml
 {
@@ -122,27 +121,18 @@ begin(KmPmml *pmml, const char *element)
 	appendStringInfo(&pmml->out, "<%s", element);
 }
 
-/* Blanks other than a space would be read as one. */
 static void
 attribute(KmPmml *pmml, const char *name, const char *value)
 {
-	appendStringInfo(&pmml->out, " %s=\"", name);
-	for (const char *p = escape_xml(value); *p != '\0'; p++)
-	{
-		unsigned char c = (unsigned char) *p;
+	unsigned int forbidden = km_markup_forbidden(value);
 
-		if (c == '"')
-			appendStringInfoString(&pmml->out, "&quot;");
-		else if (c == '\n' || c == '\t')
-			appendStringInfo(&pmml->out, "&#%d;", c);
-		else if (c < ' ')
-			ereport(ERROR,
-					(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-					 errmsg("\"%s\" cannot be written as XML", value),
-					 errdetail("It contains the character 0x%02x.", c)));
-		else
-			appendStringInfoChar(&pmml->out, *p);
-	}
+	if (forbidden != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("\"%s\" cannot be written as XML", value),
+				 errdetail("It contains the character 0x%02x.", forbidden)));
+	appendStringInfo(&pmml->out, " %s=\"", name);
+	km_markup_attribute(&pmml->out, value);
 	appendStringInfoChar(&pmml->out, '"');
 }
 
