@@ -155,6 +155,10 @@ SELECT k FROM kmeans_fit('plot wide', 'wide', k => 220, max_iter => 3, n_init =>
 SELECT counted(p, '//s:rect[@width=74]') AS cells, found(p, '//s:text[@class="n"]/text()') AS note, length(p) < 200000 AS small,
        counted(p, '//s:text[@transform and contains(s:title, "&100")]') AS matters, counted(p, '//s:text[@transform and s:title="&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&&1"]') AS does_not
 FROM kmeans_plot_profile('plot wide') p;
+-- cells as broad as what they say; numbers that get one digit more by rounding
+SELECT counted(p, '//s:text[s:title]') AS shortened, found(p, '//s:text[contains(., ":")]/text()') AS times FROM kmeans_plot_profile('plot times') p;
+SELECT k FROM kmeans_fit('plot thousand', 'SELECT 999.6 AS x', k => 1);
+SELECT found(p, '//s:text[@class="t m"]/text()') AS mean FROM kmeans_plot_profile('plot thousand') p;
 -- a label without end; a cluster without weight
 SELECT kmeans_set_label('plot wide', 0, repeat('x', 1000000));
 SELECT max(length(p)) < 300000 AS small FROM (VALUES (kmeans_plot_profile('plot wide')), (kmeans_plot('plot wide', max_points => 100))) v (p);
@@ -197,6 +201,10 @@ SELECT round(silhouette::numeric, 5), round(davies_bouldin::numeric, 5), round(c
 SELECT counted(p, '//tr[th="shift"]/following-sibling::tr') = (SELECT count(*) FROM kmeans_iterations('plot iris') WHERE best) AS iterations,
        found(p, '//tr[th="by"]/following-sibling::tr/td[1]/text()') AS versions FROM kmeans_report('plot iris') p;
 
+SELECT found(p, format('//tr[td[1]="%s"]/td/text()', f)) AS feature FROM kmeans_report('plot times') p, unnest(ARRAY['day', 'at', 'took', 'cents']) f;
+SELECT bool_and(moment ~ '^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[-+][0-9:]+$') AS whole_seconds
+FROM kmeans_report('plot iris') p, unnest(found(p, '//tr[th="by"]/following-sibling::tr/td[7]/text()')) moment;
+
 -- more versions, an old one; another source; a model without one
 SELECT version FROM kmeans_fit('plot iris', 'iris', k => 4, replace => true);
 SELECT found(p, '//h1/text()') AS model, found(p, '//tr[th="Version"]//pre/text()') AS version, found(p, '//tr[th="by"]/following-sibling::tr/td[1]/text()') AS versions
@@ -208,7 +216,9 @@ FROM unnest(ARRAY['NULL', '''no such model''', '''plot weightless''', '''plot ir
 
 -- hostile names; a large model: what is left out is said
 SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, found(p, '//h1/text()') AS name FROM kmeans_report('plot </title><script>') p;
-SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, octet_length(p) <= 500000 AS small, found(p, '//p/text()') AS notes
+SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, octet_length(p) <= 500000 AS small, found(p, '//p/text()') AS notes,
+       found(p, '//tr[th="label"]/following-sibling::tr/td[1]/text()')::int[] =
+       (SELECT array_agg(cluster ORDER BY cluster) FROM (SELECT cluster FROM kmeans_clusters('plot wide') ORDER BY weight DESC, cluster LIMIT 50) c) AS largest
 FROM kmeans_report('plot wide') p;
 SELECT count(kmeans_set_label('plot wide', c, repeat('&<>', 1000) || c)) FROM generate_series(0, 219) c;
 SELECT is_safe(p) AND xml_is_well_formed_document(p) AS safe, octet_length(p) BETWEEN 100000 AND 500000 AS small, found(p, '//p/text()') AS notes
@@ -222,6 +232,11 @@ FROM unnest(ARRAY['NULL', '''no such model''', '''plot iris'', ''no such feature
                   '''plot iris'', max_points => 0', '''plot iris'', max_points => 1000001', '''plot iris'', max_points => NULL',
                   '''plot iris'', width => 199', '''plot iris'', width => 10001', '''plot iris'', width => NULL',
                   '''plot iris'', height => 0', '''plot iris'', height => NULL']) AS call;
+-- all features are named, or it is said that there are more
+SELECT format('SELECT 1 AS %s', string_agg(repeat(c, 63), ', 1 AS ')) AS query FROM unnest(ARRAY['a', 'b', 'c', 'd']) c \gset
+SELECT k FROM kmeans_fit('plot names', :'query', k => 1);
+SELECT kmeans_plot('plot names', 'x');
+SELECT kmeans_plot('plot wide', 'x');
 SELECT kmeans_save('plot saved', kmeans_get('plot iris'));
 SELECT error_of($$SELECT kmeans_plot('plot saved')$$);
 SELECT counted(p, '//s:g/s:circle') AS rows FROM kmeans_plot('plot saved', source => 'iris') p;

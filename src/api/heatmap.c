@@ -26,13 +26,15 @@ PG_FUNCTION_INFO_V1(kmeans_plot_profile);
 #define CLUSTERS		40
 #define FEATURES		24
 
-#define CELL_WIDTH		76
+#define CELL_WIDTH		76		/* at least; more if values need it */
+#define MAX_CELL_WIDTH	150
 #define CELL_HEIGHT		38
 #define MIN_WIDTH		470		/* of the picture */
 #define LABEL_ROOM		200		/* at most, left of the cells */
 #define NAME_ROOM		150		/* at most, above them, measured along the names */
 #define NAME_ANGLE		(-40)
-#define TOP				62
+#define HEADING			28		/* of a picture that stands alone */
+#define NOTE			18		/* below it */
 #define EDGE			18
 
 /* the scale of colours: steps of half a standard deviation about the mean */
@@ -53,20 +55,21 @@ typedef struct KmHeatmap
 	int		   *features;		/* ascending */
 	double		left;			/* of the cells */
 	double		top;
+	double		cell_width;
 } KmHeatmap;
 
-static void choose_clusters(KmHeatmap *map);
 static void choose_features(KmHeatmap *map);
 static int	compare_places(const void *a, const void *b);
 static int	compare_indexes(const void *a, const void *b);
 static int *first_indexes(KmPlace *places, int n, int wanted);
+static double widest_value(const KmHeatmap *map);
 static double names_width(const KmHeatmap *map);
 static double names_height(const KmHeatmap *map);
-static void draw_heading(StringInfo out, const KmHeatmap *map, const char *title,
-						 double width);
+static void draw_note(StringInfo out, const KmHeatmap *map, double y, double width);
 static void draw_names(StringInfo out, const KmHeatmap *map);
 static void draw_cluster(StringInfo out, const KmHeatmap *map, int row);
 static void draw_cell(StringInfo out, const KmHeatmap *map, int row, int column);
+static char *value_text(const KmHeatmap *map, int row, int column);
 static void draw_key(StringInfo out, double x, double y);
 
 Datum
@@ -84,21 +87,26 @@ void
 km_plot_profile(StringInfo out, const KmModel *model, const char *title, bool alone)
 {
 	KmHeatmap	map = {.model = model, .profile = km_profile(model)};
+	double		heading = alone ? HEADING : 0;
 	double		width;
 	double		height;
 	double		bottom;
 
-	choose_clusters(&map);
+	map.nclusters = Min(model->k, CLUSTERS);
+	map.clusters = km_plot_largest(model, map.nclusters);
 	choose_features(&map);
 	map.left = EDGE + 8 + names_width(&map);
-	map.top = TOP + names_height(&map);
-	width = Max(map.left + map.nfeatures * CELL_WIDTH + EDGE + names_height(&map), MIN_WIDTH);
+	map.top = heading + NOTE + 16 + names_height(&map);
+	map.cell_width = Min(Max(widest_value(&map) + 8, CELL_WIDTH), MAX_CELL_WIDTH);
+	width = Max(map.left + map.nfeatures * map.cell_width + EDGE + names_height(&map), MIN_WIDTH);
 	width = Max(width, map.left + (2 * STEPS + 1) * KEY_WIDTH + EDGE);
 	bottom = map.top + map.nclusters * CELL_HEIGHT;
 	height = bottom + KEY_ROOM;
 
 	km_svg_begin(out, (int) width, (int) height, title, alone);
-	draw_heading(out, &map, title, width);
+	if (alone)
+		km_svg_text_within(out, "h", EDGE, HEADING, title, width - 2 * EDGE, KM_SVG_HEADING);
+	draw_note(out, &map, heading + NOTE, width);
 	draw_names(out, &map);
 	for (int row = 0; row < map.nclusters; row++)
 		draw_cluster(out, &map, row);
@@ -108,10 +116,9 @@ km_plot_profile(StringInfo out, const KmModel *model, const char *title, bool al
 
 /* ---- What is drawn ---- */
 
-static void
-choose_clusters(KmHeatmap *map)
+int *
+km_plot_largest(const KmModel *model, int wanted)
 {
-	const KmModel *model = map->model;
 	KmPlace    *places = palloc(mul_size(model->k, sizeof(KmPlace)));
 
 	for (int j = 0; j < model->k; j++)
@@ -119,8 +126,7 @@ choose_clusters(KmHeatmap *map)
 		places[j].value = model->weights[j];
 		places[j].index = j;
 	}
-	map->nclusters = Min(model->k, CLUSTERS);
-	map->clusters = first_indexes(places, model->k, map->nclusters);
+	return first_indexes(places, model->k, wanted);
 }
 
 static void
@@ -172,6 +178,18 @@ compare_indexes(const void *a, const void *b)
 
 /* ---- Layout ---- */
 
+/* what the cells' texts take */
+static double
+widest_value(const KmHeatmap *map)
+{
+	double		width = 0;
+
+	for (int row = 0; row < map->nclusters; row++)
+		for (int column = 0; column < map->nfeatures; column++)
+			width = Max(width, km_svg_width(value_text(map, row, column), KM_SVG_TICK));
+	return width;
+}
+
 static double
 names_width(const KmHeatmap *map)
 {
@@ -198,7 +216,7 @@ names_height(const KmHeatmap *map)
 /* ---- Drawing ---- */
 
 static void
-draw_heading(StringInfo out, const KmHeatmap *map, const char *title, double width)
+draw_note(StringInfo out, const KmHeatmap *map, double y, double width)
 {
 	const KmModel *model = map->model;
 	StringInfoData note;
@@ -210,15 +228,14 @@ draw_heading(StringInfo out, const KmHeatmap *map, const char *title, double wid
 	if (map->nfeatures < model->d)
 		appendStringInfo(&note, "; the %d of %d features that matter most", map->nfeatures,
 						 model->d);
-	km_svg_text_within(out, "h", EDGE, 28, title, width - 2 * EDGE, KM_SVG_HEADING);
-	km_svg_text_within(out, "n", EDGE, 46, note.data, width - 2 * EDGE, KM_SVG_LABEL);
+	km_svg_text_within(out, "n", EDGE, y, note.data, width - 2 * EDGE, KM_SVG_LABEL);
 }
 
 static void
 draw_names(StringInfo out, const KmHeatmap *map)
 {
 	for (int column = 0; column < map->nfeatures; column++)
-		km_svg_text_turned(out, "l", map->left + (column + 0.5) * CELL_WIDTH, map->top - 6,
+		km_svg_text_turned(out, "l", map->left + (column + 0.5) * map->cell_width, map->top - 6,
 						   NAME_ANGLE, map->model->features[map->features[column]],
 						   NAME_ROOM, KM_SVG_LABEL);
 }
@@ -244,7 +261,8 @@ draw_cell(StringInfo out, const KmHeatmap *map, int row, int column)
 	const KmModel *model = map->model;
 	int			t = map->features[column];
 	Size		cell = (Size) map->clusters[row] * model->d + t;
-	double		x = map->left + column * CELL_WIDTH;
+	double		x = map->left + column * map->cell_width;
+	double		middle = x + map->cell_width / 2;
 	double		y = map->top + row * CELL_HEIGHT;
 	double		z = map->profile->z[cell];
 	double		step = rint(z / STEP);
@@ -254,14 +272,24 @@ draw_cell(StringInfo out, const KmHeatmap *map, int row, int column)
 	if (!isnan(z))
 		colour = (int) Min(Max(step, -STEPS), STEPS) + STEPS;
 	strong = abs(colour - STEPS) >= STEPS - 1 && colour != NO_MEAN ? " strong" : "";
-	km_svg_rect(out, psprintf("z%d", colour), x + 1, y + 1, CELL_WIDTH - 2, CELL_HEIGHT - 2);
+	km_svg_rect(out, psprintf("z%d", colour), x + 1, y + 1, map->cell_width - 2, CELL_HEIGHT - 2);
 	if (colour == NO_MEAN)
 		return;
-	km_svg_text(out, psprintf("l m%s", strong), x + CELL_WIDTH / 2.0, y + 16,
+	km_svg_text(out, psprintf("l m%s", strong), middle, y + 16,
 				fabs(z) < 0.05 ? "0 sd" : psprintf("%+.1f sd", z));
-	km_svg_text_within(out, psprintf("t m%s", strong), x + CELL_WIDTH / 2.0, y + 30,
-					   km_display_value(km_display_column(model, t), model->mean[cell], 3),
-					   CELL_WIDTH - 6, KM_SVG_TICK);
+	km_svg_text_within(out, psprintf("t m%s", strong), middle, y + 30,
+					   value_text(map, row, column), map->cell_width - 6, KM_SVG_TICK);
+}
+
+/* the mean of a cluster; of a cluster without one: nothing */
+static char *
+value_text(const KmHeatmap *map, int row, int column)
+{
+	int			t = map->features[column];
+	double		mean = map->model->mean[(Size) map->clusters[row] * map->model->d + t];
+
+	return isnan(mean) ? pstrdup("") :
+		km_display_value(km_display_column(map->model, t), mean, 3);
 }
 
 /* what the colours mean */

@@ -27,8 +27,9 @@ PG_FUNCTION_INFO_V1(kmeans_plot_silhouette);
 #define WIDTH			800
 #define HEIGHT			600
 #define EDGE			18
-#define TOP				72
-#define BOTTOM			(HEIGHT - 52)
+#define HEADING			28		/* of a picture that stands alone */
+#define FRAME			44		/* from it, or the top, to the frame */
+#define BELOW			52		/* the frame */
 #define LABEL_ROOM		180
 #define SIZE_ROOM		56
 
@@ -45,8 +46,10 @@ typedef struct KmOutline
 	const KmEvaluation *evaluation;
 	int64	   *order;			/* rows of the sample, by cluster and silhouette */
 	int			present;		/* clusters that have rows */
-	double		left;
+	double		left;			/* of the frame */
 	double		right;
+	double		top;
+	double		bottom;
 	double		gap;
 	double		scale;			/* pixels per row */
 	KmAxis		axis;
@@ -54,7 +57,7 @@ typedef struct KmOutline
 
 static int	compare_rows(const void *a, const void *b, void *arg);
 static void lay_out(KmOutline *outline);
-static void draw_heading(StringInfo out, const KmOutline *outline, const char *title);
+static void draw_note(StringInfo out, const KmOutline *outline);
 static void draw_clusters(StringInfo out, const KmOutline *outline);
 static void draw_cluster(StringInfo out, const KmOutline *outline, int64 start, int64 end,
 						 double top, double height);
@@ -83,7 +86,12 @@ void
 km_plot_silhouette(StringInfo out, const KmModel *model, const KmEvaluation *evaluation,
 				   const char *title, bool alone)
 {
-	KmOutline	outline = {.model = model, .evaluation = evaluation};
+	KmOutline	outline = {
+		.model = model,
+		.evaluation = evaluation,
+		.top = FRAME + (alone ? HEADING : 0),
+		.bottom = HEIGHT - BELOW
+	};
 
 	outline.order = MemoryContextAllocHuge(CurrentMemoryContext,
 										   mul_size(Max(evaluation->sample->n, 1), sizeof(int64)));
@@ -94,17 +102,19 @@ km_plot_silhouette(StringInfo out, const KmModel *model, const KmEvaluation *eva
 	lay_out(&outline);
 
 	km_svg_begin(out, WIDTH, HEIGHT, title, alone);
-	draw_heading(out, &outline, title);
+	if (alone)
+		km_svg_text_within(out, "h", EDGE, HEADING, title, WIDTH - 2 * EDGE, KM_SVG_HEADING);
+	draw_note(out, &outline);
 	if (isnan(evaluation->silhouette))
 		km_svg_text(out, "n m", WIDTH / 2, HEIGHT / 2,
 					"There is no silhouette of rows that are all in one cluster.");
 	else
 	{
-		km_axis_draw_x(out, &outline.axis, TOP, BOTTOM);
+		km_axis_draw_x(out, &outline.axis, outline.top, outline.bottom);
 		draw_clusters(out, &outline);
 		draw_mean(out, &outline);
-		km_svg_rect(out, "frame", outline.left, TOP, outline.right - outline.left,
-					BOTTOM - TOP);
+		km_svg_rect(out, "frame", outline.left, outline.top, outline.right - outline.left,
+					outline.bottom - outline.top);
 	}
 	km_svg_end(out);
 }
@@ -129,6 +139,7 @@ lay_out(KmOutline *outline)
 {
 	const KmEvaluation *evaluation = outline->evaluation;
 	double		labels = 0;
+	double		height = outline->bottom - outline->top;
 	double		lo = 0;
 	double		hi = 0;
 
@@ -148,15 +159,15 @@ lay_out(KmOutline *outline)
 	}
 	outline->left = EDGE + Min(labels, LABEL_ROOM) + 8;
 	outline->right = WIDTH - EDGE - SIZE_ROOM;
-	outline->gap = Min(GAP, GAP_PART * (BOTTOM - TOP) / (outline->present + 1));
-	outline->scale = (BOTTOM - TOP - outline->gap * (outline->present + 1)) /
+	outline->gap = Min(GAP, GAP_PART * height / (outline->present + 1));
+	outline->scale = (height - outline->gap * (outline->present + 1)) /
 		evaluation->sample->rows;
 	km_axis_init(&outline->axis, "silhouette", NULL, lo, hi, outline->left, outline->right,
 				 false);
 }
 
 static void
-draw_heading(StringInfo out, const KmOutline *outline, const char *title)
+draw_note(StringInfo out, const KmOutline *outline)
 {
 	const KmEvaluation *evaluation = outline->evaluation;
 	StringInfoData note;
@@ -167,8 +178,7 @@ draw_heading(StringInfo out, const KmOutline *outline, const char *title)
 		appendStringInfo(&note, INT64_FORMAT " of ", evaluation->sample->rows);
 	appendStringInfo(&note, INT64_FORMAT " rows, %d of %d clusters", evaluation->n_rows,
 					 outline->present, outline->model->k);
-	km_svg_text_within(out, "h", EDGE, 28, title, WIDTH - 2 * EDGE, KM_SVG_HEADING);
-	km_svg_text_within(out, "n", EDGE, 46, note.data, WIDTH - 2 * EDGE, KM_SVG_LABEL);
+	km_svg_text_within(out, "n", EDGE, outline->top - 26, note.data, WIDTH - 2 * EDGE, KM_SVG_LABEL);
 }
 
 static void
@@ -176,7 +186,7 @@ draw_clusters(StringInfo out, const KmOutline *outline)
 {
 	const KmEvaluation *evaluation = outline->evaluation;
 	int64		n = evaluation->sample->n;
-	double		top = TOP + outline->gap;
+	double		top = outline->top + outline->gap;
 
 	for (int64 start = 0; start < n;)
 	{
@@ -249,6 +259,6 @@ draw_mean(StringInfo out, const KmOutline *outline)
 	double		mean = outline->evaluation->silhouette;
 	double		x = km_axis_place(&outline->axis, mean);
 
-	km_svg_line(out, "mean", x, TOP, x, BOTTOM);
-	km_svg_text(out, "t m", x, TOP - 6, psprintf("mean %.3f", mean));
+	km_svg_line(out, "mean", x, outline->top, x, outline->bottom);
+	km_svg_text(out, "t m", x, outline->top - 6, psprintf("mean %.3f", mean));
 }

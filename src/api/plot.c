@@ -96,6 +96,7 @@ static void place_row(const KmScatter *scatter, const double *values, const doub
 static void order_clusters(KmScatter *scatter);
 static int	compare_sizes(const void *a, const void *b, void *sizes);
 static void lay_out(KmScatter *scatter);
+static bool has_heading(const KmPlotLook *look);
 static double legend_width(const KmScatter *scatter);
 static void make_axes(KmScatter *scatter);
 static void make_axis(const KmScatter *scatter, KmAxis *axis, int component,
@@ -148,6 +149,7 @@ feature_argument(FunctionCallInfo fcinfo, int argno, const KmModel *model)
 {
 	char	   *name = km_args_text_or_null(fcinfo, argno);
 	StringInfoData names;
+	int			shown = 0;
 
 	if (name == NULL)
 		return -1;
@@ -156,13 +158,14 @@ feature_argument(FunctionCallInfo fcinfo, int argno, const KmModel *model)
 			return t;
 
 	initStringInfo(&names);
-	for (int t = 0; t < model->d && names.len < 200; t++)
-		appendStringInfo(&names, "%s%s", t > 0 ? ", " : "", model->features[t]);
+	for (; shown < model->d && names.len < 200; shown++)
+		appendStringInfo(&names, "%s%s", shown > 0 ? ", " : "", model->features[shown]);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("feature \"%s\" does not exist", name),
 			 errdetail("The model has %d features: %s%s.", model->d, names.data,
-					   names.len < 200 ? "" : ", ...")));
+					   shown == model->d ? "" :
+					   psprintf(" and %d more", model->d - shown))));
 }
 
 static int
@@ -387,7 +390,7 @@ lay_out(KmScatter *scatter)
 {
 	const KmPlotLook *look = scatter->look;
 
-	scatter->top = look->title[0] != '\0' ? 58 : 36;
+	scatter->top = has_heading(look) ? 58 : 36;
 	scatter->bottom = look->height - 52;
 	scatter->left = 24;
 	scatter->right = look->width - 18 - legend_width(scatter);
@@ -397,6 +400,13 @@ lay_out(KmScatter *scatter)
 		scatter->left = 32 + km_axis_text_width(&scatter->y_axis);
 		make_axes(scatter);
 	}
+}
+
+/* of a part of a page the page has it */
+static bool
+has_heading(const KmPlotLook *look)
+{
+	return look->alone && look->title[0] != '\0';
 }
 
 /* with the gap before it; 0 if the picture is too small for one */
@@ -491,7 +501,8 @@ draw_heading(StringInfo out, const KmScatter *scatter)
 	if (model->k > MAX_CENTROIDS)
 		appendStringInfo(&note, ", centroids of the largest %d", MAX_CENTROIDS);
 
-	km_svg_text_within(out, "h", 18, 28, look->title, room, KM_SVG_HEADING);
+	if (has_heading(look))
+		km_svg_text_within(out, "h", 18, 28, look->title, room, KM_SVG_HEADING);
 	km_svg_text_within(out, "n", 18, scatter->top - 12, note.data, room, KM_SVG_LABEL);
 }
 

@@ -4,7 +4,7 @@
  *		page that has them all.
  *
  * Each appends one <svg> element.  alone: it is a document of its own, and
- * brings its style sheet.
+ * brings its style sheet and its heading.
  */
 #ifndef KM_PLOT_H
 #define KM_PLOT_H
@@ -35,6 +35,12 @@ typedef struct KmPlotLook
  * features, or on the only two there are, or on principal components.
  */
 extern void km_plot_rows(StringInfo out, const KmFeed *feed, const KmPlotLook *look);
+
+/*
+ * The indexes of the clusters with the largest weights, ascending; wanted: how
+ * many, at most k.
+ */
+extern int *km_plot_largest(const KmModel *model, int wanted);
 
 /* a heat map of the clusters' means, in standard deviations of all rows */
 extern void km_plot_profile(StringInfo out, const KmModel *model, const char *title,

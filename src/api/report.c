@@ -56,25 +56,26 @@ typedef struct KmReport
 	const char *source;			/* the caller's; NULL: the stored one */
 	const char *name;
 	KmProfile  *profile;
+	int			nversions;		/* of the model, once they are listed */
 	StringInfoData page;
 	StringInfoData body;		/* of the section that is being written */
 } KmReport;
 
 static const char page_style[] =
 "body{font:15px/1.5 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif;color:#222;background:#fff;max-width:960px;margin:2em auto;padding:0 1em}"
-"h1{font-size:1.7em;margin:0}h2{font-size:1.2em;margin:2em 0 .5em;border-bottom:1px solid #ddd}"
+"h1{font-size:1.7em;margin:0;overflow-wrap:anywhere}h2{font-size:1.2em;margin:2em 0 .5em;border-bottom:1px solid #ddd}"
 "table{border-collapse:collapse;font-size:.9em}"
-"th,td{padding:.25em .8em .25em 0;text-align:left;vertical-align:top;border-bottom:1px solid #eee}"
+"th,td{padding:.25em .8em .25em 0;text-align:left;vertical-align:top;border-bottom:1px solid #eee;white-space:nowrap}"
 "th{color:#666;font-weight:600}"
 ".r{text-align:right;font-variant-numeric:tabular-nums}"
 "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-size:.95em}"
-"td{overflow-wrap:anywhere}"
+".w{white-space:normal;overflow-wrap:anywhere;min-width:10em}"
 ".note{color:#666}"
 ".scroll{overflow-x:auto;margin:1em 0}"
 "@media (prefers-color-scheme:dark){body{color:#ddd;background:#16181c}h2{border-color:#444}th,td{border-color:#333}th,.note{color:#aaa}}";
 
 static void begin_page(KmReport *report);
-static void end_section(KmReport *report, const char *title, bool picture);
+static void end_section(KmReport *report, const char *title);
 static void add_summary(KmReport *report);
 static void add_fact(KmReport *report, const char *name, const char *text, int letters);
 static void add_clusters(KmReport *report);
@@ -88,11 +89,13 @@ static void end_table(KmReport *report);
 static void begin_row(KmReport *report);
 static void end_row(KmReport *report);
 static void add_text(KmReport *report, const char *text, int letters);
+static void add_short_text(KmReport *report, const char *text);
 static void add_figure(KmReport *report, const char *text);
 static void add_count(KmReport *report, int64 count);
 static void add_number(KmReport *report, double number);
 static void add_share(KmReport *report, double share);
-static void add_rest(KmReport *report, int64 shown, int64 all, const char *what);
+static void add_rest(KmReport *report, const char *which, int64 shown, int64 all,
+					 const char *what);
 static char *moment_text(TimestampTz moment);
 
 Datum
@@ -134,13 +137,13 @@ kmeans_report(PG_FUNCTION_ARGS)
 	begin_page(&report);
 	add_summary(&report);
 	appendBinaryStringInfo(&report.body, rows.data, rows.len);
-	end_section(&report, "Rows", true);
+	end_section(&report, "Rows");
 	add_clusters(&report);
 	km_plot_profile(&report.body, report.model, "Profile", false);
-	end_section(&report, "Profile", true);
+	end_section(&report, "Profile");
 	add_features(&report);
 	km_plot_silhouette(&report.body, report.model, evaluation, "Silhouettes", false);
-	end_section(&report, "Silhouettes", true);
+	end_section(&report, "Silhouettes");
 	add_evaluation(&report, evaluation);
 	add_iterations(&report);
 	add_versions(&report);
@@ -165,19 +168,18 @@ begin_page(KmReport *report)
 	appendStringInfoString(page, "</h1>\n");
 }
 
-/* Put the section into the page, if it fits.  A picture has its title in it. */
+/* put the section into the page, if it fits */
 static void
-end_section(KmReport *report, const char *title, bool picture)
+end_section(KmReport *report, const char *title)
 {
 	StringInfo	page = &report->page;
 
-	if (!picture)
-		appendStringInfo(page, "<h2>%s</h2>\n", title);
+	appendStringInfo(page, "<h2>%s</h2>\n", title);
 	if (page->len + report->body.len <= PAGE_LIMIT - PAGE_RESERVE)
 		appendStringInfo(page, "<div class=\"scroll\">\n%s</div>\n", report->body.data);
 	else
-		appendStringInfo(page, "<p class=\"note\">%s: left out, since the page would exceed %d kB.</p>\n",
-						 title, PAGE_LIMIT / 1000);
+		appendStringInfo(page, "<p class=\"note\">Left out, since the page would exceed %d kB.</p>\n",
+						 PAGE_LIMIT / 1000);
 	resetStringInfo(&report->body);
 }
 
@@ -220,7 +222,7 @@ add_summary(KmReport *report)
 	if (report->source != NULL)
 		add_fact(report, "Rows of this page", report->source, SOURCE_LETTERS);
 	appendStringInfoString(&report->body, "</table>\n");
-	end_section(report, "Summary", false);
+	end_section(report, "Summary");
 }
 
 static void
@@ -237,10 +239,13 @@ add_clusters(KmReport *report)
 	static const char *const heads[] = {">cluster", "label", ">size", ">share", "description"};
 	const KmModel *model = report->model;
 	int			shown = Min(model->k, CLUSTERS);
+	int		   *largest = km_plot_largest(model, shown);
 
 	begin_table(report, heads, lengthof(heads));
-	for (int j = 0; j < shown; j++)
+	for (int i = 0; i < shown; i++)
 	{
+		int			j = largest[i];
+
 		begin_row(report);
 		add_count(report, model->ids[j]);
 		add_text(report, model->labels[j] != NULL ? model->labels[j] : "", NAME_LETTERS);
@@ -250,15 +255,15 @@ add_clusters(KmReport *report)
 		end_row(report);
 	}
 	end_table(report);
-	add_rest(report, shown, model->k, "clusters");
-	end_section(report, "Clusters", false);
+	add_rest(report, "largest", shown, model->k, "clusters");
+	end_section(report, "Clusters");
 }
 
 /* those that matter most, first */
 static void
 add_features(KmReport *report)
 {
-	static const char *const heads[] = {"feature", "mean", ">sd", ">between clusters"};
+	static const char *const heads[] = {"feature", ">mean", ">sd", ">between clusters"};
 	const KmModel *model = report->model;
 	KmImportance *importance = km_profile_importance(model, report->profile);
 	int			shown = Min(model->d, FEATURES);
@@ -270,18 +275,18 @@ add_features(KmReport *report)
 	for (int i = 0; i < shown; i++)
 	{
 		int			t = by_rank[i];
+		const KmColumn *column = km_display_column(model, t);
 
 		begin_row(report);
 		add_text(report, model->features[t], NAME_LETTERS);
-		add_text(report, km_display_value(km_display_column(model, t), report->profile->mean[t],
-										  DIGITS), NAME_LETTERS);
-		add_number(report, report->profile->stddev[t]);
+		add_figure(report, km_display_value(column, report->profile->mean[t], DIGITS));
+		add_figure(report, km_display_spread(column, report->profile->stddev[t], DIGITS));
 		add_share(report, importance->eta2[t]);
 		end_row(report);
 	}
 	end_table(report);
-	add_rest(report, shown, model->d, "features");
-	end_section(report, "Features", false);
+	add_rest(report, "first", shown, model->d, "features");
+	end_section(report, "Features");
 }
 
 static void
@@ -303,7 +308,7 @@ add_evaluation(KmReport *report, const KmEvaluation *evaluation)
 	add_number(report, evaluation->calinski_harabasz);
 	end_row(report);
 	end_table(report);
-	end_section(report, "Evaluation", false);
+	end_section(report, "Evaluation");
 }
 
 /* of the run that became the model */
@@ -337,8 +342,8 @@ add_iterations(KmReport *report)
 	else
 		appendStringInfo(&report->body, "<p class=\"note\">Run %d of %d, the best.</p>\n",
 						 best_run, log[n - 1].what.run);
-	add_rest(report, Min(of_run, ITERATIONS), of_run, "iterations");
-	end_section(report, "Iterations", false);
+	add_rest(report, "first", Min(of_run, ITERATIONS), of_run, "iterations");
+	end_section(report, "Iterations");
 }
 
 static void
@@ -350,7 +355,10 @@ add_versions(KmReport *report)
 
 	begin_table(report, heads, lengthof(heads));
 	km_registry_list(list_version, report);
-	end_section(report, "Versions", false);
+	end_table(report);
+	add_rest(report, "latest", Min(report->nversions, VERSIONS), report->nversions,
+			 "versions");
+	end_section(report, "Versions");
 }
 
 /* the latest ones, of the model of the report */
@@ -361,6 +369,7 @@ list_version(void *arg, const KmListedModel *model)
 
 	if (model->ref.model_id != report->ref->model_id)
 		return;
+	report->nversions = model->nversions;
 	for (int i = Max(model->nversions - VERSIONS, 0); i < model->nversions; i++)
 	{
 		const KmListedVersion *version = &model->versions[i];
@@ -368,19 +377,17 @@ list_version(void *arg, const KmListedModel *model)
 
 		(void) km_fitted_explained(version->inertia, version->total_ss, &explained);
 		begin_row(report);
-		add_text(report, psprintf(version->version == model->ref.promoted ? "%d, promoted" : "%d",
-								  version->version), NAME_LETTERS);
+		add_short_text(report, psprintf(version->version == model->ref.promoted ?
+										"%d, promoted" : "%d", version->version));
 		add_count(report, version->k);
 		add_count(report, version->n_rows);
 		add_number(report, version->inertia);
 		add_share(report, explained);
 		add_count(report, version->n_iter);
-		add_text(report, moment_text(version->fitted_at), NAME_LETTERS);
-		add_text(report, km_display_role(version->fitted_by), NAME_LETTERS);
+		add_short_text(report, moment_text(version->fitted_at));
+		add_short_text(report, km_display_role(version->fitted_by));
 		end_row(report);
 	}
-	end_table(report);
-	add_rest(report, Min(model->nversions, VERSIONS), model->nversions, "versions");
 }
 
 /* ---- Tables ---- */
@@ -419,11 +426,21 @@ end_row(KmReport *report)
 	appendStringInfoString(&report->body, "</tr>\n");
 }
 
+/* a text that may take several lines */
 static void
 add_text(KmReport *report, const char *text, int letters)
 {
-	appendStringInfoString(&report->body, "<td>");
+	appendStringInfoString(&report->body, "<td class=\"w\">");
 	km_svg_escape_some(&report->body, text, letters);
+	appendStringInfoString(&report->body, "</td>");
+}
+
+/* one that takes one line */
+static void
+add_short_text(KmReport *report, const char *text)
+{
+	appendStringInfoString(&report->body, "<td>");
+	km_svg_escape_some(&report->body, text, NAME_LETTERS);
 	appendStringInfoString(&report->body, "</td>");
 }
 
@@ -453,15 +470,16 @@ add_share(KmReport *report, double share)
 }
 
 static void
-add_rest(KmReport *report, int64 shown, int64 all, const char *what)
+add_rest(KmReport *report, const char *which, int64 shown, int64 all, const char *what)
 {
 	if (shown < all)
-		appendStringInfo(&report->body, "<p class=\"note\">" INT64_FORMAT " of " INT64_FORMAT " %s are shown.</p>\n",
-						 shown, all, what);
+		appendStringInfo(&report->body, "<p class=\"note\">The %s " INT64_FORMAT " of " INT64_FORMAT " %s are shown.</p>\n",
+						 which, shown, all, what);
 }
 
+/* in whole seconds, in the session's time zone */
 static char *
 moment_text(TimestampTz moment)
 {
-	return pstrdup(timestamptz_to_str(moment));
+	return pstrdup(timestamptz_to_str(moment - moment % USECS_PER_SEC));
 }

@@ -55,6 +55,22 @@ km_display_value(const KmColumn *column, double value, int digits)
 	}
 }
 
+char *
+km_display_spread(const KmColumn *column, double value, int digits)
+{
+	switch (column->kind)
+	{
+		case KM_COLUMN_DATE:
+			return interval_text(value * SECS_PER_DAY, digits);
+		case KM_COLUMN_TIMESTAMP:
+		case KM_COLUMN_TIMESTAMPTZ:
+		case KM_COLUMN_INTERVAL:
+			return interval_text(value, digits);
+		default:
+			return km_display_number(value, digits);
+	}
+}
+
 /* of a year with four digits */
 static char *
 time_text(const KmColumn *column, double value)
@@ -101,7 +117,7 @@ char *
 km_display_number(double value, int digits)
 {
 	double		size = fabs(value);
-	int			whole = size >= 1 && size < 1e15 ? (int) log10(size) + 1 : 0;
+	int			whole = size >= 1 && size < 1e15 ? (int) log10(rint(size)) + 1 : 0;
 
 	return psprintf("%.*g", Max(digits, whole), value);
 }

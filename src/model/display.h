@@ -19,6 +19,9 @@ extern const KmColumn *km_display_column(const KmModel *model, int t);
 /* a value of the column; digits: of a number, at least */
 extern char *km_display_value(const KmColumn *column, double value, int digits);
 
+/* a difference of values, such as a standard deviation: of dates and times an interval */
+extern char *km_display_spread(const KmColumn *column, double value, int digits);
+
 /* two, with as many digits as it takes to tell them apart */
 extern void km_display_pair(const KmColumn *column, double a, double b,
 							char **a_text, char **b_text);

@@ -74,7 +74,9 @@ is($node->safe_psql('elsewhere', "SELECT string_agg(concat(id, ' ', c), ',' ORDE
 	'strange names are names');
 valid_pmml('<"&');
 
-numpy_predicts();
+# also where ids are not 0, 1, ...
+$node->safe_psql('postgres', q{SELECT kmeans_save('renumbered', (kmeans_get('scaled')::jsonb || '{"ids": [1, 2, 4, 5, 6, 8, 9, 70]}')::kmeans_model)});
+numpy_predicts($_) foreach ('scaled', 'renumbered');
 
 $node->stop;
 done_testing();
@@ -123,18 +125,19 @@ sub valid_pmml
 # The lines of the README, for a scaled model
 sub numpy_predicts
 {
+	my ($name) = @_;
 	my ($lines) = slurp_file('README.md') =~ /^```python\n(.*?)^```\n/ms;
 	my $dir = PostgreSQL::Test::Utils::tempdir;
 	my $output = '';
 
 	ok(defined $lines, 'the README has lines of Python');
-	append_to_file("$dir/model.json", export('scaled', 'json'));
+	append_to_file("$dir/model.json", export($name, 'json'));
 	append_to_file("$dir/rows.csv", $node->safe_psql('postgres',
 			q{COPY (SELECT n, x, "Amount ""net""" FROM rows ORDER BY id) TO STDOUT (FORMAT csv)}) . "\n");
 	append_to_file("$dir/predict.py", "import os\nos.chdir('$dir')\n${lines}print(*clusters, sep=',')\n");
 	IPC::Run::run([ '/usr/bin/python3', "$dir/predict.py" ], '>', \$output, '2>', \my $errors);
 	chomp $output;
-	ok($output eq $node->safe_psql('postgres', q{SELECT string_agg(kmeans_predict('scaled', r)::text, ',' ORDER BY id) FROM rows AS r}),
-		'numpy predicts the same from the JSON')
+	ok($output eq $node->safe_psql('postgres', "SELECT string_agg(kmeans_predict('$name', r)::text, ',' ORDER BY id) FROM rows AS r"),
+		"$name: numpy predicts the same from the JSON")
 	  or diag($errors);
 }

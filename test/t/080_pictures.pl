@@ -129,6 +129,13 @@ function texts(svg) {
   return wrong;
 }
 
+// on how many lines a cell of a table has its text
+function lines(cell) {
+  const range = cell.ownerDocument.createRange();
+  range.selectNodeContents(cell);
+  return range.getClientRects().length;
+}
+
 async function look() {
   const found = [];
   for (const image of document.querySelectorAll('img')) {
@@ -143,9 +150,12 @@ async function look() {
     frame.srcdoc = new TextDecoder().decode(bytes);
     await loaded;
     const page = frame.contentDocument;
+    const fits = width => page.documentElement.scrollWidth <= width ? 'fits' : 'too wide';
     found.push('report: ' + page.querySelectorAll('svg').length + ' pictures, ' + page.querySelectorAll('h2').length + ' sections, ' +
-               page.scripts.length + ' scripts, ' + (page.documentElement.scrollWidth <= 1000 ? 'fits' : 'too wide'));
+               page.scripts.length + ' scripts, ' + fits(1000));
     page.querySelectorAll('svg').forEach(svg => found.push('texts: ' + JSON.stringify(texts(svg))));
+    frame.width = 360;
+    found.push('narrow: ' + [...page.querySelectorAll('.r')].filter(cell => lines(cell) > 1).length + ' numbers wrap, ' + fits(360));
   }
   document.getElementById('found').textContent = found.join('\n') + '\nend';
 }
@@ -175,7 +185,9 @@ foreach my $i (0 .. $#texts)
 	is($texts[$i], '[]', 'texts lie beside each other, and inside: ' . ($calls[$i] // 'report'));
 }
 is(scalar(@texts), @calls + 3 * @reports, 'the texts of all pictures were measured');
-is(scalar(() = $found =~ /^report: 3 pictures, 6 sections, 0 scripts, fits$/mg), scalar(@reports), 'reports have their parts')
+is(scalar(() = $found =~ /^report: 3 pictures, 9 sections, 0 scripts, fits$/mg), scalar(@reports), 'reports have their parts')
+  or diag($found);
+is(scalar(() = $found =~ /^narrow: 0 numbers wrap, fits$/mg), scalar(@reports), 'reports can be read on a telephone')
   or diag($found);
 my @complaints = $log =~ /^.*CONSOLE.*$/mg;
 is(scalar(@complaints), 0, 'nothing on the console') or diag(join("\n", @complaints));
