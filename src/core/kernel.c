@@ -4,30 +4,14 @@
  *
  * A tile of rows is decided on up to four levels, each for the rows that the
  * one before could not decide: in whole numbers of 16 bits (coarse.c; rows with
- * many features, against many centroids, on some processors), scored in float, scored in double
- * (score.c), and by definition.  All but the last come with a proof for each row
- * that the definition would agree; what is left are ties and near ties.  This
- * file is the last level, and the way from one to the next.  What the first
- * leaves of some tiles is put together into new tiles.
+ * many features, against many centroids, on some processors), scored in float,
+ * scored in double (score.c), and by definition (definition.c).  All but the last
+ * come with a proof for each row that the definition would agree; what is left
+ * are ties and near ties.  This file is the way from one level to the next.
+ * What the first leaves of some tiles is put together into new tiles.
  *
- * There rows are transposed into a tile:
- *
- *		tile[t * lanes + i]		feature t of row i
- *
- * so that one vector holds the same feature of several rows and no sum ever
- * runs across a vector.  Centroids are packed in groups, feature by feature:
- *
- *		group 0: c0[0] c1[0] .. c7[0]  c0[1] c1[1] .. c7[1] ...
- *		group 1: ...
- *
- * so that a step broadcasts from consecutive memory.  The last group may be a
- * small one; its missing centroids are NaN, which is never nearer.
- *
- * A tile has 64 lanes up to 2,048 features, beyond that fewer, so that it
- * stays within 2 MB and near the second-level cache.
- *
- * The definition's loops are in kernel_body.h, instantiated per instruction
- * set.  All give equal bits.
+ * A tile has 64 rows up to 2,048 features, beyond that fewer, so that it stays
+ * within 2 MB and near the second-level cache.
  */
 #include "core/kernel.h"
 
@@ -36,13 +20,10 @@
 
 #include "core/bits.h"
 #include "core/coarse.h"
+#include "core/definition.h"
 #include "core/score.h"
-#include "core/simd.h"
 
-#define KERNEL_GROUP		8	/* centroids per step */
-#define KERNEL_SMALL_GROUP	4	/* in the last group, if that is enough */
 #define KERNEL_MIN_LANES	16	/* rows in the widest vector of floats */
-#define KERNEL_STEP			8	/* and of doubles */
 #define KERNEL_DIRECT_K		8	/* so few centroids go by definition at once */
 #define KERNEL_TRIAL_ROWS	4096	/* after which a level is judged */
 #define KERNEL_MOST_FAILED	4	/* it may leave one in so many undecided, */
@@ -52,37 +33,6 @@
 #define KERNEL_MOST_UNIT	0x1p400
 #define KERNEL_TILE_VALUES	(128 * 1024)	/* 1 MB */
 #define KERNEL_CHECK_WORK	(1 << 20)	/* multiply-adds between checks */
-
-typedef void (*KernelNearest) (const double *tile, int lanes, int used, int d,
-							   const double *packed, int64_t first,
-							   double *best, int64_t *label);
-typedef void (*KernelAll) (const double *tile, int lanes, int used, int d,
-						   const double *packed, double *out);
-
-typedef struct KernelBody
-{
-	KernelNearest nearest8;
-	KernelNearest nearest4;
-	KernelAll	all8;
-	KernelAll	all4;
-} KernelBody;
-
-#define BODY_NAME(name)	name##_generic
-#define BODY_TARGET
-#define BODY_WIDTH		16
-#include "core/kernel_body.h"
-
-#if defined(__x86_64__)
-#define BODY_NAME(name)	name##_avx2
-#define BODY_TARGET		__attribute__((target("avx2")))
-#define BODY_WIDTH		32
-#include "core/kernel_body.h"
-
-#define BODY_NAME(name)	name##_avx512
-#define BODY_TARGET		__attribute__((target("avx512f,avx512dq,avx512vl")))
-#define BODY_WIDTH		64
-#include "core/kernel_body.h"
-#endif
 
 /* how a tile of rows is decided, from quick to exact */
 typedef enum KernelLevel
@@ -112,24 +62,16 @@ struct KmKernel
 {
 	KmTeam	   *team;
 	const KmSpace *space;
-	const KernelBody *body;
 	int			max_k;
 	int			k;
 	int			lanes;			/* of a full tile */
 	size_t		work;			/* multiply-adds since the last check */
 	double	   *centroids;		/* k x d */
 
-	/* the definition's */
-	double	   *packed;			/* the centroids in groups */
-	bool		is_packed;
-	double	   *tile;			/* d x lanes */
-	double	   *best;			/* KM_TILE */
-	int64_t    *label;			/* KM_TILE */
+	KmDefinition *definition;
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ...: picks all rows */
 	int32_t		left[KERNEL_BATCH];	/* rows that the first level left: places, */
 	int32_t		pick[KERNEL_BATCH];	/* and picks */
-	double	   *distances;		/* KERNEL_GROUP x KM_TILE */
-
 	double	   *z;				/* lanes x d: rows brought into the space, or
 								 * widened; NULL: not needed so far */
 
@@ -145,16 +87,15 @@ struct KmKernel
 	int64_t		failed;			/* those it did not decide */
 };
 
-typedef double KernelPair __attribute__((vector_size(16), aligned(8), may_alias));
-
-static const KernelBody *kernel_body(KmSimd simd);
 static void kernel_centre(KmKernel *kernel);
-static void kernel_pack(KmKernel *kernel);
 static void kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n,
 						  int32_t *label, float *gap);
 static int	kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n,
 						  int32_t *label, float *gap);
-static void kernel_fine(KmKernel *kernel, KmScoreRows rows, int n, int left,
+static void kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n,
+						 int32_t *label, float *gap);
+static KmScoreAhead kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n);
+static void kernel_left(KmKernel *kernel, KmScoreRows rows, int left,
 						int32_t *label, float *gap);
 static KernelTile kernel_tile(KmKernel *kernel, KmScoreRows rows, int n);
 static KernelTile kernel_widen(KmKernel *kernel, KmScoreRows rows, int n);
@@ -168,30 +109,16 @@ static void kernel_quick(KmKernel *kernel, KernelLevel level,
 static void kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed);
 static bool kernel_usable(KmKernel *kernel, KernelLevel level);
 static bool kernel_ready(KmKernel *kernel, KernelLevel level);
-static void kernel_define(KmKernel *kernel, const KernelTile *tile);
-static void kernel_own(KmKernel *kernel, const KernelTile *tile,
-					   const int32_t *label, double *dist2);
-static int	kernel_fill(KmKernel *kernel, const KernelTile *tile);
-static inline void kernel_transpose(const double *a, const double *b, int d,
-									double *tile, int lanes);
 static void kernel_worked(KmKernel *kernel, size_t work);
-
-static inline int
-kernel_group(const KmKernel *kernel, int first)
-{
-	return kernel->k - first > KERNEL_SMALL_GROUP ? KERNEL_GROUP : KERNEL_SMALL_GROUP;
-}
 
 KmKernel *
 km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 {
 	KmKernel   *kernel = km_team_alloc(team, 1, sizeof(KmKernel));
 	size_t		d = (size_t) space->d;
-	size_t		groups = ((size_t) max_k + KERNEL_GROUP - 1) / KERNEL_GROUP;
 
 	kernel->team = team;
 	kernel->space = space;
-	kernel->body = kernel_body(km_simd_of(team));
 	kernel->max_k = max_k;
 	kernel->k = 0;
 	kernel->work = 0;
@@ -200,13 +127,7 @@ km_kernel_create(KmTeam *team, const KmSpace *space, int max_k)
 		   kernel->lanes * d > KERNEL_TILE_VALUES)
 		kernel->lanes /= 2;
 	kernel->centroids = km_team_alloc(team, max_k * d, sizeof(double));
-	kernel->packed = km_team_alloc(team, groups * d,
-								   KERNEL_GROUP * sizeof(double));
-	kernel->tile = km_team_alloc(team, d * kernel->lanes, sizeof(double));
-	kernel->best = km_team_alloc(team, KM_TILE, sizeof(double));
-	kernel->label = km_team_alloc(team, KM_TILE, sizeof(int64_t));
-	kernel->distances = km_team_alloc(team, KERNEL_GROUP * KM_TILE,
-									  sizeof(double));
+	kernel->definition = km_definition_create(team, space->d, max_k, kernel->lanes);
 	kernel->z = NULL;
 	kernel->centre = km_team_alloc(team, d, sizeof(double));
 	kernel->unit = 0;
@@ -224,7 +145,7 @@ km_kernel_set(KmKernel *kernel, const double *centroids, int k)
 	kernel->k = k;
 	memcpy(kernel->centroids, centroids,
 		   (size_t) k * kernel->space->d * sizeof(double));
-	kernel->is_packed = false;
+	km_definition_set(kernel->definition, kernel->centroids, k);
 	for (int level = 0; level < KERNEL_DEFINITION; level++)
 		kernel->scored[level] = false;
 	kernel->level = km_coarse_pays(kernel->team, kernel->space->d, k) ?
@@ -245,11 +166,7 @@ km_kernel_free(KmKernel *kernel)
 			km_score_free(kernel->score[p]);
 	km_team_release(team, kernel->centre);
 	km_team_release(team, kernel->z);
-	km_team_release(team, kernel->distances);
-	km_team_release(team, kernel->label);
-	km_team_release(team, kernel->best);
-	km_team_release(team, kernel->tile);
-	km_team_release(team, kernel->packed);
+	km_definition_free(kernel->definition);
 	km_team_release(team, kernel->centroids);
 	km_team_release(team, kernel);
 }
@@ -285,15 +202,19 @@ static void
 kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 			  float *gap)
 {
-	int			left = kernel_coarse(kernel, rows, n, label, gap);
+	int			left = n;
 
-	kernel_fine(kernel, *rows, n, left, label, gap);
+	if (kernel->level == KERNEL_COARSE)
+		left = kernel_coarse(kernel, rows, n, label, gap);
+	if (left == n)
+		kernel_tiles(kernel, *rows, n, label, gap);
+	else
+		kernel_left(kernel, *rows, left, label, gap);
 }
 
 /*
- * On the first level, where it is the one to start with: labels and gaps of n rows,
- * and into kernel->left the places of those that are not decided.  Returns how
- * many they are.
+ * On the first level: labels and gaps of n rows, and into kernel->left the
+ * places of those that are not decided.  Returns how many they are.
  */
 static int
 kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
@@ -307,12 +228,12 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 		int32_t		nearest[KM_TILE];
 		float		promise[KM_TILE];
 		KmScoreRows these = {rows->doubles, rows->floats, rows->pick + first};
-		KmScoreAhead ahead = {*rows, 0, 0};
+		KmScoreAhead ahead;
 		int			before = left;
 
 		m = n - first < kernel->lanes ? n - first : kernel->lanes;
-		ahead.n = n - first - m < kernel->lanes ? n - first - m : kernel->lanes;
-		ahead.rows.pick += first + m;
+		ahead = kernel_ahead(rows, these.pick + m,
+							 n - first - m < kernel->lanes ? n - first - m : kernel->lanes);
 		if (kernel->level == KERNEL_COARSE && kernel_usable(kernel, KERNEL_COARSE))
 		{
 			KernelTile	tile = kernel_tile(kernel, these, m);
@@ -336,40 +257,53 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 	return left;
 }
 
-/* the `left` rows whose places are in kernel->left, in dense tiles */
+/* from the second level on */
 static void
-kernel_fine(KmKernel *kernel, KmScoreRows rows, int n, int left, int32_t *label,
-			float *gap)
+kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n, int32_t *label, float *gap)
 {
 	const int32_t *pick = rows.pick;
 	int			lanes = kernel->lanes;
 
-	for (int i = 0; i < left; i++)
-		kernel->pick[i] = pick[kernel->left[i]];
-	for (int first = 0; first < left; first += lanes)
+	for (int first = 0; first < n; first += lanes)
 	{
-		int			m = left - first < lanes ? left - first : lanes;
-		int			after = first + m;
-		KmScoreAhead ahead = {rows, left - after < lanes ? left - after : lanes, 0};
-		int32_t		nearest[KM_TILE];
-		float		promise[KM_TILE];
+		int			m = n - first < lanes ? n - first : lanes;
+		KmScoreAhead ahead = kernel_ahead(&rows, pick + first + m,
+										  n - first - m < lanes ? n - first - m : lanes);
 		KernelTile	tile;
 
-		rows.pick = kernel->pick + first;
-		ahead.rows.pick = kernel->pick + after;
+		rows.pick = pick + first;
 		tile = kernel_tile(kernel, rows, m);
-		if (left == n)
-		{
-			/* all of them, in their order */
-			kernel_label(kernel, &tile, label + first, gap + first, &ahead);
-			continue;
-		}
-		kernel_label(kernel, &tile, nearest, promise, &ahead);
-		for (int i = 0; i < m; i++)
-		{
-			label[kernel->left[first + i]] = nearest[i];
-			gap[kernel->left[first + i]] = promise[i];
-		}
+		kernel_label(kernel, &tile, label + first, gap + first, &ahead);
+	}
+}
+
+/*
+ * The rows of the next tile, for km_score_ask(): none where they follow each
+ * other in memory, since processors see that themselves.
+ */
+static KmScoreAhead
+kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n)
+{
+	bool		scattered = n > 0 && pick[n - 1] - pick[0] != n - 1;
+
+	return (KmScoreAhead) {{rows->doubles, rows->floats, pick}, scattered ? n : 0, 0};
+}
+
+/* the `left` rows whose places are in kernel->left, in dense tiles */
+static void
+kernel_left(KmKernel *kernel, KmScoreRows rows, int left, int32_t *label, float *gap)
+{
+	int32_t		nearest[KERNEL_BATCH];
+	float		promise[KERNEL_BATCH];
+
+	for (int i = 0; i < left; i++)
+		kernel->pick[i] = rows.pick[kernel->left[i]];
+	rows.pick = kernel->pick;
+	kernel_tiles(kernel, rows, left, nearest, promise);
+	for (int i = 0; i < left; i++)
+	{
+		label[kernel->left[i]] = nearest[i];
+		gap[kernel->left[i]] = promise[i];
 	}
 }
 
@@ -390,16 +324,11 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 			kernel_search(kernel, &rows, n, label + start, gap);
 		tile = kernel_tile(kernel, rows, n);
 		if (kernel->k > KERNEL_DIRECT_K)
-			kernel_own(kernel, &tile, label + start, dist2 + start);
+			km_definition_own(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
+							  label + start, dist2 + start);
 		else
-		{
-			kernel_define(kernel, &tile);
-			for (int i = 0; i < n; i++)
-			{
-				label[start + i] = (int32_t) kernel->label[i];
-				dist2[start + i] = kernel->best[i];
-			}
-		}
+			km_definition_nearest(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
+								  label + start, dist2 + start);
 		if (z != NULL)
 			kernel_copy(kernel, &tile, z + start * d);
 	}
@@ -417,7 +346,8 @@ km_kernel_own(KmKernel *kernel, const double *values, int nrows,
 		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + start * d, NULL,
 													  kernel->all}, n);
 
-		kernel_own(kernel, &tile, label + start, dist2 + start);
+		km_definition_own(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
+						  label + start, dist2 + start);
 		if (z != NULL)
 			kernel_copy(kernel, &tile, z + start * d);
 	}
@@ -426,50 +356,16 @@ km_kernel_own(KmKernel *kernel, const double *values, int nrows,
 void
 km_kernel_all(KmKernel *kernel, const double *values, int nrows, double *all)
 {
-	int			d = kernel->space->d;
-	size_t		k = (size_t) kernel->k;
+	size_t		d = (size_t) kernel->space->d;
 
-	kernel_pack(kernel);
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
-		int			rows = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		const double *packed = kernel->packed;
-		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + (size_t) start * d,
-													  NULL, kernel->all}, rows);
-		int			used = kernel_fill(kernel, &tile);
+		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
+		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + start * d, NULL,
+													  kernel->all}, n);
 
-		for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
-		{
-			int			group = kernel_group(kernel, first);
-			int			real = kernel->k - first < group ? kernel->k - first : group;
-			KernelAll	all_body = group == KERNEL_GROUP ?
-				kernel->body->all8 : kernel->body->all4;
-
-			all_body(kernel->tile, kernel->lanes, used, d, packed,
-					 kernel->distances);
-			for (int i = 0; i < rows; i++)
-				for (int c = 0; c < real; c++)
-					all[(start + i) * k + first + c] =
-						kernel->distances[c * KM_TILE + i];
-			packed += (size_t) d * group;
-			kernel_worked(kernel, (size_t) used * d * group);
-		}
-	}
-}
-
-static const KernelBody *
-kernel_body(KmSimd simd)
-{
-	switch (simd)
-	{
-#if defined(__x86_64__)
-		case KM_SIMD_AVX512:
-			return &kernel_body_avx512;
-		case KM_SIMD_AVX2:
-			return &kernel_body_avx2;
-#endif
-		default:
-			return &kernel_body_generic;
+		km_definition_all(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
+						  all + (size_t) start * kernel->k);
 	}
 }
 
@@ -529,6 +425,8 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 			 KmScoreAhead *ahead)
 {
 	KernelRest	rest;
+	int32_t		nearest[KM_TILE];
+	double		dist2[KM_TILE];
 
 	rest.n = tile->n;
 	memcpy(rest.pick, tile->rows.pick, tile->n * sizeof(int32_t));
@@ -548,11 +446,12 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 
 		if (left.rows.floats != NULL)
 			left = kernel_widen(kernel, left.rows, left.n);
-		kernel_define(kernel, &left);
+		km_definition_nearest(kernel->definition, left.rows.doubles, left.rows.pick, left.n,
+							  nearest, dist2);
 	}
 	for (int i = 0; i < rest.n; i++)
 	{
-		label[rest.place[i]] = (int32_t) kernel->label[i];
+		label[rest.place[i]] = nearest[i];
 		gap[rest.place[i]] = 0;
 	}
 }
@@ -673,132 +572,6 @@ kernel_centre(KmKernel *kernel)
 		most = dist2 > most ? dist2 : most;
 	}
 	kernel->unit = km_bits_pow2(-km_bits_cover(sqrt(most)));
-}
-
-/* the nearest centroids by definition, into best and label */
-static void
-kernel_define(KmKernel *kernel, const KernelTile *tile)
-{
-	int			d = kernel->space->d;
-	const double *packed = kernel->packed;
-	int			used = kernel_fill(kernel, tile);
-
-	kernel_pack(kernel);
-	for (int i = 0; i < used; i++)
-	{
-		kernel->best[i] = INFINITY;
-		kernel->label[i] = 0;
-	}
-	for (int first = 0; first < kernel->k; first += KERNEL_GROUP)
-	{
-		int			group = kernel_group(kernel, first);
-		KernelNearest nearest = group == KERNEL_GROUP ?
-			kernel->body->nearest8 : kernel->body->nearest4;
-
-		nearest(kernel->tile, kernel->lanes, used, d, packed, first,
-				kernel->best, kernel->label);
-		packed += (size_t) d * group;
-		kernel_worked(kernel, (size_t) used * d * group);
-	}
-}
-
-/*
- * The rows' squared distances to given centroids.  Four at a time: each sum
- * has to wait for its own additions only.
- */
-static void
-kernel_own(KmKernel *kernel, const KernelTile *tile, const int32_t *label,
-		   double *dist2)
-{
-	int			d = kernel->space->d;
-	int			n = tile->n;
-
-	for (int i = 0; i < n; i += 4)
-	{
-		const double *z[4];
-		const double *c[4];
-		double		sum[4] = {0, 0, 0, 0};
-
-		for (int r = 0; r < 4; r++)
-		{
-			int			from = i + r < n ? i + r : n - 1;
-
-			z[r] = kernel_row(kernel, tile, from);
-			c[r] = kernel->centroids + (size_t) label[from] * d;
-		}
-		for (int t = 0; t < d; t++)
-			for (int r = 0; r < 4; r++)
-				sum[r] += (z[r][t] - c[r][t]) * (z[r][t] - c[r][t]);
-		for (int r = 0; r < 4 && i + r < n; r++)
-			dist2[i + r] = sum[r];
-	}
-	kernel_worked(kernel, (size_t) n * d);
-}
-
-/* ---- Tiles of the definition ---- */
-
-static void
-kernel_pack(KmKernel *kernel)
-{
-	size_t		d = (size_t) kernel->space->d;
-	int			k = kernel->k;
-	double	   *packed = kernel->packed;
-
-	if (kernel->is_packed)
-		return;
-	for (int first = 0; first < k; first += KERNEL_GROUP)
-	{
-		int			group = kernel_group(kernel, first);
-
-		for (size_t t = 0; t < d; t++)
-			for (int c = 0; c < group; c++)
-				*packed++ = first + c < k ?
-					kernel->centroids[(first + c) * d + t] : NAN;
-		kernel_worked(kernel, d * group);
-	}
-	kernel->is_packed = true;
-}
-
-/*
- * Rows into the tile.  Returns the number of lanes in use, a multiple of the
- * widest vector; those without a row hold zeros.
- */
-static int
-kernel_fill(KmKernel *kernel, const KernelTile *tile)
-{
-	int			d = kernel->space->d;
-	int			n = tile->n;
-	int			lanes = kernel->lanes;
-	int			used = (n + KERNEL_STEP - 1) / KERNEL_STEP * KERNEL_STEP;
-
-	/* an odd last row goes twice */
-	for (int i = 0; i < n; i += 2)
-		kernel_transpose(kernel_row(kernel, tile, i),
-						 kernel_row(kernel, tile, i + 1 < n ? i + 1 : i),
-						 d, kernel->tile + i, lanes);
-	for (int t = 0; t < d; t++)
-		for (int i = n; i < used; i++)
-			kernel->tile[(size_t) t * lanes + i] = 0;
-	kernel_worked(kernel, (size_t) n * d);
-	return used;
-}
-
-/* two rows at a time, in squares of two by two */
-static inline void
-kernel_transpose(const double *a, const double *b, int d, double *tile, int lanes)
-{
-	int			t;
-
-	for (t = 0; t + 1 < d; t += 2)
-	{
-		KernelPair	x = *(const KernelPair *) (a + t);
-		KernelPair	y = *(const KernelPair *) (b + t);
-
-		*(KernelPair *) (tile + (size_t) t * lanes) = (KernelPair) {x[0], y[0]};
-		*(KernelPair *) (tile + (size_t) (t + 1) * lanes) = (KernelPair) {x[1], y[1]};
-	}
-	if (t < d)
-		*(KernelPair *) (tile + (size_t) t * lanes) = (KernelPair) {a[t], b[t]};
 }
 
 static void

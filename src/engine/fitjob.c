@@ -84,8 +84,8 @@ km_fitjob_send(StringInfo message, const KmFitJob *job)
 	}
 	km_fitjob_send_text(message, source->weight);
 	km_fitjob_send_text(message, source->ranges);
-	pq_sendint32(message, source->tables);
-	pq_sendfloat8(message, source->blocks);
+	pq_sendint32(message, source->extent.tables);
+	pq_sendfloat8(message, source->extent.blocks);
 	pq_sendint32(message, job->on_null);
 	pq_sendint32(message, job->scale);
 	pq_sendint32(message, job->metric);
@@ -123,8 +123,8 @@ km_fitjob_receive(StringInfo message)
 	}
 	source->weight = km_fitjob_receive_text(message);
 	source->ranges = km_fitjob_receive_text(message);
-	source->tables = pq_getmsgint(message, 4);
-	source->blocks = pq_getmsgfloat8(message);
+	source->extent.tables = pq_getmsgint(message, 4);
+	source->extent.blocks = pq_getmsgfloat8(message);
 	job->on_null = pq_getmsgint(message, 4);
 	job->scale = pq_getmsgint(message, 4);
 	job->metric = pq_getmsgint(message, 4);
@@ -345,8 +345,8 @@ km_fitjob_read_with_workers(KmFitJob *job, const KmRowsWork *work, void *arg)
 		return false;
 	columns = palloc(bytes);
 	memcpy(columns, source->columns, bytes);
-	if (km_fitjob_with_workers(job, work, arg, source->rows * KM_JOB_ROW_NS +
-							   km_fitjob_estimate(job, source->rows, source->ncolumns)))
+	if (km_fitjob_with_workers(job, work, arg, source->extent.rows * KM_JOB_ROW_NS +
+							   km_fitjob_estimate(job, source->extent.rows, source->ncolumns)))
 		return true;
 	memcpy(source->columns, columns, bytes);
 	return false;

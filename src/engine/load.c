@@ -371,8 +371,8 @@ km_loader_run_ranges(KmLoader *loader)
 	SPIExecuteOptions options = km_loader_options(loader);
 	SPIPlanPtr	plan = km_loader_prepare_ranges(loader);
 	ParamListInfo params = makeParamList(2);
-	double		blocks = loader->source->blocks;
-	double		size = ceil(Max((double) KM_LOAD_MIN_RANGE / loader->source->tables,
+	double		blocks = loader->source->extent.blocks;
+	double		size = ceil(Max((double) KM_LOAD_MIN_RANGE / loader->source->extent.tables,
 								blocks / (loader->team->size * KM_LOAD_RANGES)));
 	ItemPointerData from;
 	ItemPointerData to;

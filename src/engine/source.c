@@ -276,62 +276,6 @@ km_source_analyse(KmSourceParse *parse, const char *text)
 	error_context_stack = callback.previous;
 }
 
-/* ---- Does it outlive the session? ---- */
-
-static bool
-km_source_is_temp_function(Oid function, void *context)
-{
-	return isAnyTempNamespace(get_func_namespace(function));
-}
-
-static bool
-km_source_is_temp_type(Oid type)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/*
- * Temporary functions, operators and types, at any depth; the server looks for
- * temporary relations.
- */
-static bool
-km_source_uses_temp_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, km_source_is_temp_function, context))
-		return true;
-	switch (nodeTag(node))
-	{
-		case T_Query:
-			return query_tree_walker((Query *) node, km_source_uses_temp_walker,
-									 context, 0);
-		case T_Const:
-		case T_FuncExpr:
-		case T_OpExpr:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_CoerceToDomain:
-		case T_ArrayCoerceExpr:
-		case T_ArrayExpr:
-		case T_ConvertRowtypeExpr:
-		case T_RowExpr:
-			if (km_source_is_temp_type(exprType(node)))
-				return true;
-			break;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, km_source_uses_temp_walker, context);
-}
-
 /* ---- Its columns ---- */
 
 /* The names of the columns that can be features. */
@@ -614,50 +558,9 @@ km_source_build_query(const KmSourceParse *parse, const char *condition)
 	return query.data;
 }
 
-/* ---- Can it be read in ranges of blocks? ---- */
-
-/*
- * Only a permanent heap table, or a partitioned one whose leaves all are: other
- * relations have no blocks of their own, or keep them to this backend.
- */
-static bool
-km_source_measure(KmSource *source, Oid relid)
-{
-	bool		possible = true;
-	List	   *leaves = find_all_inheritors(relid, AccessShareLock, NULL);
-	ListCell   *lc;
-
-	foreach(lc, leaves)
-	{
-		Relation	rel = relation_open(lfirst_oid(lc), NoLock);
-
-		if (rel->rd_rel->relkind == RELKIND_RELATION)
-		{
-			BlockNumber blocks;
-
-			possible &= rel->rd_rel->relpersistence != RELPERSISTENCE_TEMP &&
-				rel->rd_rel->relam == HEAP_TABLE_AM_OID;
-			if (possible)
-			{
-				source->tables++;
-				blocks = RelationGetNumberOfBlocks(rel);
-				source->blocks = Max(source->blocks, blocks);
-				source->rows += rel->rd_rel->reltuples > 0 && rel->rd_rel->relpages > 0 ?
-					(double) rel->rd_rel->reltuples / rel->rd_rel->relpages * blocks :
-					blocks * 100.0;
-			}
-		}
-		else
-			possible &= rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-		relation_close(rel, NoLock);
-	}
-	return possible;
-}
-
 /*
  * The query that reads a range of blocks.  It names the relation itself, never
- * a partition, whose grants and policies may be others; and it must be safe in
- * a worker with all that views of rows (policies) add to it.
+ * a partition, whose grants and policies may be others.
  *
  * Rewriting also locks the relations below views, as the analysis has locked
  * those that are named: a snapshot that is taken now shows what was done to
@@ -666,19 +569,16 @@ km_source_measure(KmSource *source, Oid relid)
 static void
 km_source_find_ranges(const KmSourceParse *parse)
 {
-	KmSource   *source = parse->source;
 	List	   *rewritten = QueryRewrite(copyObject(parse->query));
 	RangeTblEntry *entry;
 
-	if (!parse->is_relation)
+	if (!parse->is_relation || list_length(rewritten) != 1)
 		return;
 	entry = linitial_node(RangeTblEntry, parse->query->rtable);
-	if (!km_source_measure(source, entry->relid) ||
-		list_length(rewritten) != 1 ||
-		max_parallel_hazard(linitial_node(Query, rewritten)) != PROPARALLEL_SAFE)
-		return;
-	source->ranges = km_source_build_query(parse,
-										   " WHERE s.ctid >= $1 AND s.ctid < $2");
+	if (km_traits_has_blocks(linitial_node(Query, rewritten), entry->relid,
+							 &parse->source->extent))
+		parse->source->ranges =
+			km_source_build_query(parse, " WHERE s.ctid >= $1 AND s.ctid < $2");
 }
 
 KmSource *
@@ -709,8 +609,7 @@ km_source_open(const KmSourceSpec *spec)
 	km_settings_pop(nestlevel);
 
 	parse.source->bound = parse.text;
-	if (!isQueryUsingTempRelation(parse.query) &&
-		!km_source_uses_temp_walker((Node *) parse.query, NULL))
+	if (!km_traits_is_temporary(parse.query))
 		parse.source->stored = parse.text;
 	parse.source->query = km_source_build_query(&parse, "");
 	km_source_find_ranges(&parse);

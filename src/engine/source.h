@@ -16,6 +16,7 @@
 #include "engine/encode.h"
 #include "engine/points.h"
 #include "engine/team.h"
+#include "engine/traits.h"
 
 typedef struct KmSourceSpec
 {
@@ -55,16 +56,9 @@ typedef struct KmSource
 	char	   *query;			/* what is run: the feature columns in order, then
 								 * the weight, of "s"; for known columns then the id */
 
-	/*
-	 * Can several participants read ranges of blocks of it?  Then ranges is
-	 * the query with a condition on s.ctid, tables is the number of tables that
-	 * it reads (partitions), blocks estimates the size of the longest, rows of
-	 * all; else it is NULL.
-	 */
-	char	   *ranges;
-	int			tables;
-	double		blocks;
-	double		rows;
+	char	   *ranges;			/* the query with a condition on s.ctid, if several
+								 * participants can read it in ranges of blocks; */
+	KmExtent	extent;			/* then of these tables */
 } KmSource;
 
 /*

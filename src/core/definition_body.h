@@ -1,8 +1,8 @@
 /*
- * kernel_body.h
- *		The inner loops of the kernel, for one instruction set.
+ * definition_body.h
+ *		The inner loops of the definition, for one instruction set.
  *
- * Included by kernel.c once per instruction set, with
+ * Included by definition.c once per instruction set, with
  *
  *		BODY_NAME(name)		the function's name for this instruction set
  *		BODY_TARGET			the function attribute that selects it, or nothing
@@ -94,15 +94,15 @@ BODY_NAME(name) (const double *tile, int lanes, int used, int d, \
 	} \
 }
 
-BODY_NEAREST(kernel_nearest8, BODY_EACH_8)
-BODY_NEAREST(kernel_nearest4, BODY_EACH_4)
-BODY_ALL(kernel_all8, BODY_EACH_8)
-BODY_ALL(kernel_all4, BODY_EACH_4)
+BODY_NEAREST(definition_nearest8, BODY_EACH_8)
+BODY_NEAREST(definition_nearest4, BODY_EACH_4)
+BODY_ALL(definition_all8, BODY_EACH_8)
+BODY_ALL(definition_all4, BODY_EACH_4)
 
-static const KernelBody BODY_NAME(kernel_body) =
+static const DefinitionBody BODY_NAME(definition_body) =
 {
-	BODY_NAME(kernel_nearest8), BODY_NAME(kernel_nearest4),
-	BODY_NAME(kernel_all8), BODY_NAME(kernel_all4)
+	BODY_NAME(definition_nearest8), BODY_NAME(definition_nearest4),
+	BODY_NAME(definition_all8), BODY_NAME(definition_all4)
 };
 
 #undef BODY_ALL
