@@ -25,6 +25,7 @@
 #define SCORES_BITS	120		/* of the fixed-point numbers, for all weights */
 
 #define OUTLIER_RIVALS	16		/* a cluster knows in order */
+#define OUTLIER_BATCH	8		/* centroids that meet the others together */
 
 typedef struct ScoresPage
 {
@@ -157,10 +158,11 @@ struct KmOutliers
 	const double *centroids;
 	const double *reference;
 	int			k;
-	double		widest;			/* the largest reference */
 	int			nrivals;		/* of each cluster, at most k - 1 */
 	OutlierRival *rival;		/* k x (nrivals + 1), ascending; the last one's
 								 * limit is that of all others */
+	int			nothers;
+	int32_t    *other;			/* nothers: the clusters that can be a reference */
 	KmGroups   *groups;
 	double	   *z;				/* KM_TILE x d: rows in the space */
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ... */
@@ -171,8 +173,8 @@ struct KmOutliers
 };
 
 static void outliers_rivals(KmOutliers *outliers);
-static void outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival,
-						  const double *dist2);
+static void outliers_meet_all(KmOutliers *outliers, int j);
+static void outliers_meet(KmOutliers *outliers, int j, const double *dist2);
 static void outliers_far(KmOutliers *outliers, int j, const int32_t *pick, int n,
 						 const double *values, const double *dist2, double *score);
 static void outliers_turn(KmOutliers *outliers, const double *values,
@@ -195,12 +197,10 @@ km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, 
 	outliers->centroids = centroids;
 	outliers->reference = reference;
 	outliers->k = k;
-	outliers->widest = 0;
-	for (int j = 0; j < k; j++)
-		outliers->widest = fmax(outliers->widest, reference[j]);
 	outliers->nrivals = k - 1 < OUTLIER_RIVALS ? k - 1 : OUTLIER_RIVALS;
 	outliers->rival = km_team_alloc(team, (size_t) k * (outliers->nrivals + 1),
 									sizeof(OutlierRival));
+	outliers->other = km_team_alloc(team, k, sizeof(int32_t));
 	outliers->groups = km_groups_create(team, k);
 	outliers->z = km_team_alloc(team, KM_TILE * d, sizeof(double));
 	for (int i = 0; i < KM_TILE; i++)
@@ -218,66 +218,109 @@ km_outliers_free(KmOutliers *outliers)
 	km_team_release(team, outliers->tile);
 	km_team_release(team, outliers->z);
 	km_groups_free(team, outliers->groups);
+	km_team_release(team, outliers->other);
 	km_team_release(team, outliers->rival);
 	km_team_release(team, outliers);
 }
 
+/*
+ * Only clusters that can be a reference are anybody's rivals.  Distances are
+ * computed for some of them together, as many as fill a vector.
+ */
 static void
 outliers_rivals(KmOutliers *outliers)
 {
 	KmTeam	   *team = outliers->team;
-	int			k = outliers->k;
-	int			d = outliers->space->d;
-	KmSpace		space = {d, NULL, NULL, false};
-	KmKernel   *kernel = km_kernel_create(team, &space, k);
-	double	   *dist2 = km_team_alloc(team, k, sizeof(double));
+	const double *reference = outliers->reference;
+	size_t		d = (size_t) outliers->space->d;
+	KmSpace		space = {outliers->space->d, NULL, NULL, false};
+	KmKernel   *kernel = km_kernel_create(team, &space, outliers->k);
+	double	   *centroids = km_team_alloc(team, outliers->k * d, sizeof(double));
+	double	   *dist2;
+	int			n = 0;
 
-	km_kernel_set(kernel, outliers->centroids, k);
-	for (int j = 0; j < k; j++)
+	for (int j = 0; j < outliers->k; j++)
 	{
-		km_kernel_all(kernel, outliers->centroids + (size_t) j * d, 1, dist2);
-		outliers_meet(outliers, j, outliers->rival + (size_t) j * (outliers->nrivals + 1),
-					  dist2);
+		if (reference[j] < 0)
+			continue;
+		memcpy(centroids + n * d, outliers->centroids + j * d, d * sizeof(double));
+		outliers->other[n++] = j;
+	}
+	outliers->nothers = n;
+	for (int j = 0; j < outliers->k; j++)
+		if (!(reference[j] > 0))
+			outliers_meet_all(outliers, j);
+
+	km_kernel_set(kernel, centroids, n);
+	dist2 = km_team_alloc(team, OUTLIER_BATCH * (size_t) n, sizeof(double));
+	for (int start = 0; start < n; start += OUTLIER_BATCH)
+	{
+		int			batch = n - start < OUTLIER_BATCH ? n - start : OUTLIER_BATCH;
+
+		km_kernel_all(kernel, centroids + start * d, batch, dist2);
+		for (int i = 0; i < batch; i++)
+			if (reference[outliers->other[start + i]] > 0)
+				outliers_meet(outliers, outliers->other[start + i], dist2 + i * (size_t) n);
 		km_team_check(team);
 	}
 	km_team_release(team, dist2);
+	km_team_release(team, centroids);
 	km_kernel_free(kernel);
 }
 
 /*
- * The rivals of cluster j.  A row at distance D from its nearest centroid c_j
- * is at |c_j - c_i| - D at least from another c_i, which over reference i is no
- * less than D over reference j if
+ * A cluster of radius 0, or without one: all others matter at any distance, and
+ * of radius 0 even it alone, since 0 over 0 is a score of 0.
+ */
+static void
+outliers_meet_all(KmOutliers *outliers, int j)
+{
+	OutlierRival *rival = outliers->rival + (size_t) j * (outliers->nrivals + 1);
+	int			n = 0;
+
+	for (int o = 0; o < outliers->nothers && n <= outliers->nrivals; o++)
+		if (outliers->other[o] != j)
+			rival[n++] = (OutlierRival) {-1, outliers->other[o]};
+	for (; n <= outliers->nrivals; n++)
+		rival[n] = (OutlierRival) {outliers->reference[j] == 0 ? -1 : INFINITY, j};
+}
+
+/*
+ * The rivals of cluster j, which is at these squared distances from the others.
+ * A row at distance D from its nearest centroid c_j is at |c_j - c_i| - D at
+ * least from another c_i, which over reference i is no less than D over
+ * reference j if
  *
  *		D <= |c_j - c_i| / (1 + reference[i] / reference[j])
  *
  * Squared distances are sums of positive terms and so off by at most d + 2
  * roundings, 2e-12 of their value; limits keep a distance of 2^-30 from that.
  *
- * Most clusters are too far off to be among the first rivals, whatever their
- * reference: their squared distance is above `beyond`, the last rival's limit
- * with the widest reference in it, and 2^-20 more for the roundings.
+ * Most of the others come too late to be among the first rivals.  A product
+ * tells that, 2^-20 above the last one's limit for its roundings.
  */
 static void
-outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *dist2)
+outliers_meet(KmOutliers *outliers, int j, const double *dist2)
 {
 	const double *reference = outliers->reference;
+	OutlierRival *rival = outliers->rival + (size_t) j * (outliers->nrivals + 1);
 	int			nrivals = outliers->nrivals;
-	double		most = 1 + outliers->widest / reference[j];
-	double		beyond = INFINITY;
+	double		inverse = 1 / reference[j];
+	double		beyond = INFINITY;	/* a limit that is too late */
 	int			n = 0;
 
-	for (int i = 0; i < outliers->k; i++)
+	for (int o = 0; o < outliers->nothers; o++)
 	{
-		double		part;
+		int			i = outliers->other[o];
+		double		part = 1 + reference[i] * inverse;
 		double		limit2;
 		int			at;
 
-		if (dist2[i] > beyond || i == j || reference[i] < 0)
+		if (dist2[o] > beyond * (part * part) || i == j)
 			continue;
 		part = 1 + reference[i] / reference[j];
-		limit2 = dist2[i] / (part * part) * (1 - 0x1p-30);
-		if (!(reference[j] > 0 && limit2 > 0x1p-900))
+		limit2 = dist2[o] / (part * part) * (1 - 0x1p-30);
+		if (!(limit2 > 0x1p-900))
 			limit2 = -1;
 		if (n > nrivals && !(limit2 < rival[nrivals].limit2))
 			continue;
@@ -285,11 +328,10 @@ outliers_meet(KmOutliers *outliers, int j, OutlierRival *rival, const double *di
 			rival[at] = rival[at - 1];
 		rival[at] = (OutlierRival) {limit2, i};
 		if (n > nrivals)
-			beyond = rival[nrivals].limit2 < 0 ? -1 :
-				rival[nrivals].limit2 * (most * most) * (1 + 0x1p-20);
+			beyond = rival[nrivals].limit2 * (1 + 0x1p-20);
 	}
 	for (; n <= nrivals; n++)
-		rival[n] = (OutlierRival) {reference[j] == 0 ? -1 : INFINITY, j};
+		rival[n] = (OutlierRival) {INFINITY, j};
 }
 
 void
@@ -354,11 +396,15 @@ outliers_far(KmOutliers *outliers, int j, const int32_t *pick, int n,
 							  outliers->centroids + (size_t) rival[r].cluster * d,
 							  reference[rival[r].cluster], least);
 	if (r == outliers->nrivals && rival[r].limit2 < most)
-		for (int i = 0; i < outliers->k; i++)
-			if (i != j && reference[i] >= 0)
+		for (int o = 0; o < outliers->nothers; o++)
+		{
+			int			i = outliers->other[o];
+
+			if (i != j)
 				outliers->body->rival(outliers->tile, n, d,
 									  outliers->centroids + (size_t) i * d, reference[i],
 									  least);
+		}
 	for (int i = 0; i < n; i++)
 		score[row[i]] = least[i];
 	km_team_check(outliers->team);
