@@ -67,6 +67,14 @@ km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name)
 	return PG_GETARG_BOOL(argno);
 }
 
+void
+km_args_tell_seed(int64 seed)
+{
+	ereport(NOTICE,
+			(errmsg("the seed drawn is %lld", (long long) seed),
+			 errhint("Pass it as seed to have the same once more.")));
+}
+
 KmModelArg
 km_args_model(FunctionCallInfo fcinfo)
 {

@@ -38,6 +38,9 @@ extern bool km_args_by_name(FunctionCallInfo fcinfo);
 extern int32 km_args_int(FunctionCallInfo fcinfo, int argno, const char *name);
 extern bool km_args_bool(FunctionCallInfo fcinfo, int argno, const char *name);
 
+/* Tell a seed that was drawn and that no result shows, so that the call can be repeated. */
+extern void km_args_tell_seed(int64 seed);
+
 /* A model argument: a name, or a kmeans_model. */
 typedef struct KmModelArg
 {

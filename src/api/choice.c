@@ -40,8 +40,14 @@ km_choice_sample_rows(FunctionCallInfo fcinfo, int argno)
 uint64
 km_choice_seed(FunctionCallInfo fcinfo, int argno)
 {
-	return (uint64) (PG_ARGISNULL(argno) ? km_options_draw_seed() :
-					 PG_GETARG_INT64(argno));
+	int64		seed;
+
+	if (!PG_ARGISNULL(argno))
+		return (uint64) PG_GETARG_INT64(argno);
+
+	seed = km_options_draw_seed();
+	km_args_tell_seed(seed);
+	return (uint64) seed;
 }
 
 const KmChooseJob *
@@ -78,13 +84,15 @@ choose_arguments(FunctionCallInfo fcinfo, KmChooseCall *call)
 	km_options_set_metric(options, km_args_text(fcinfo, 5, "metric"));
 	if (!PG_ARGISNULL(6))
 		km_options_set_n_init(options, PG_GETARG_INT32(6));
-	options->seed = (int64) km_choice_seed(fcinfo, 7);
 	call->job.k_min = k_min;
 	call->job.sample_rows = km_choice_sample_rows(fcinfo, 8);
 	km_options_set_on_null(options, km_args_text(fcinfo, 9, "on_null"));
 	options->weight = km_args_text_or_null(fcinfo, 10);
 	options->id_column = km_args_text_or_null(fcinfo, 11);
 	km_options_check(options);
+
+	/* last, so that only a call that works tells what it drew */
+	options->seed = (int64) km_choice_seed(fcinfo, 7);
 }
 
 /* There may be workers: no catalog access here. */

@@ -14,7 +14,7 @@
 /* of arguments that others have as well: 1 or more, 22023 otherwise */
 extern int64 km_choice_sample_rows(FunctionCallInfo fcinfo, int argno);
 
-/* NULL draws one */
+/* NULL draws one, and tells it */
 extern uint64 km_choice_seed(FunctionCallInfo fcinfo, int argno);
 
 /*

@@ -164,8 +164,7 @@ blobs_seed(FunctionCallInfo fcinfo, int argno)
 		return in_range("seed", PG_GETARG_INT64(argno), 0, PG_UINT32_MAX);
 
 	seed = pg_prng_uint32(&pg_global_prng_state);
-	ereport(NOTICE,
-			(errmsg("blobs are made with the drawn seed %u", seed)));
+	km_args_tell_seed(seed);
 	return seed;
 }
 

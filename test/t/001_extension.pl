@@ -39,13 +39,19 @@ my ($status, $stdout, $stderr) =
   $node->psql('other', 'SET ROLE ordinary; CREATE SCHEMA mine; CREATE EXTENSION kmeans SCHEMA mine');
 like($stderr, qr/permission denied to create extension/, 'an ordinary role cannot install it');
 
-# a seed that was drawn
-($status, $stdout, $stderr) =
-  $node->psql('postgres', 'SELECT md5(string_agg(x::text, id::text)) FROM kmeans_make_blobs(seed => NULL)');
-like($stderr, qr/NOTICE:  blobs are made with the drawn seed \d+/, 'a drawn seed is told');
-my ($seed) = $stderr =~ /drawn seed (\d+)/;
-is( $node->safe_psql('postgres', "SELECT md5(string_agg(x::text, id::text)) FROM kmeans_make_blobs(seed => $seed)"),
-	$stdout, 'and gives the same rows again');
+# a seed that was drawn, and that no result shows
+my $points = 'VALUES (1, 2), (1, 3), (4, 7), (6, 2), (9, 9), (5, 1), (2, 8), (3, 3)';
+$node->safe_psql('postgres', "SELECT kmeans_fit('drawn', '$points', k => 3)");
+for my $call ('SELECT md5(string_agg(x::text, id::text)) FROM kmeans_make_blobs(seed => SEED)',
+	"SELECT * FROM kmeans_evaluate('drawn', sample_rows => 4, seed => SEED)",
+	"SELECT * FROM kmeans_choose_k('$points', k_max => 6, seed => SEED)",
+	"SELECT md5(kmeans_plot_elbow('$points', k_max => 6, seed => SEED))")
+{
+	($status, $stdout, $stderr) = $node->psql('postgres', $call =~ s/SEED/NULL/r);
+	like($stderr, qr/NOTICE:  the seed drawn is \d+/, "a drawn seed is told: $call");
+	my ($seed) = $stderr =~ /seed drawn is (\d+)/;
+	is($node->safe_psql('postgres', $call =~ s{SEED}{$seed // 0}er), $stdout, 'and gives the same again');
+}
 
 $node->stop;
 done_testing();
