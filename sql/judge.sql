@@ -93,6 +93,15 @@ SELECT bool_and(c.inertia = e.inertia) AS inertia, bool_and(c.explained = e.expl
        bool_and(abs(c.davies_bouldin - e.davies_bouldin) < 1e-12) AS davies_bouldin, bool_and(abs(c.calinski_harabasz - e.calinski_harabasz) < 1e-9) AS calinski_harabasz,
        bool_and(c.smallest_cluster = (SELECT min(size) FROM kmeans_clusters(model))) AS smallest
 FROM known, LATERAL kmeans_choose_k('iris', '{sepal_length,sepal_width,petal_length,petal_width}', k, k, scale) c, kmeans_evaluate(model) e;
+-- stability is that of five fits as kmeans_fit makes them, where the sample has all rows
+CREATE TABLE stable AS SELECT metric, scale, seed, format('stable %s %s %s', metric, scale, seed) AS model
+FROM (VALUES ('euclidean', 'none'), ('euclidean', 'standard'), ('cosine', 'minmax')) v(metric, scale), generate_series(7, 11) seed;
+SELECT count(kmeans_fit(model, 'iris', '{sepal_length,sepal_width,petal_length,petal_width}', 4, n_init => 2, metric => metric, scale => scale, seed => seed)) AS models FROM stable;
+SELECT metric, scale, count(*) AS pairs, avg(agreement) < 1 AS differ,
+       abs(avg(agreement) - (SELECT stability FROM kmeans_choose_k('iris', '{sepal_length,sepal_width,petal_length,petal_width}', 4, 4, scale, metric, n_init => 2, seed => 7))) < 1e-12 AS stability
+FROM (SELECT a.metric, a.scale, (SELECT kmeans_adjusted_rand_index(kmeans_predict(a.model, i), kmeans_predict(b.model, i)) FROM iris i) AS agreement
+      FROM stable a JOIN stable b USING (metric, scale) WHERE a.seed < b.seed) pairs
+GROUP BY metric, scale ORDER BY metric, scale;
 -- blobs: everything says 4, and the elbow is clear; without clusters there is none
 SELECT k, best_by FROM kmeans_choose_k('SELECT x FROM kmeans_make_blobs(300, 4, cluster_std => 0.7, seed => 42)', k_min => 1, k_max => 8) WHERE best_by <> '{}' ORDER BY k;
 SELECT count(*) FILTER (WHERE 'elbow' = ANY (best_by)) AS elbows, round(max(elbow)::numeric, 1) AS highest

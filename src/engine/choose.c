@@ -306,17 +306,20 @@ km_choose_stability(KmChooser *chooser)
 	MemoryContextDelete(cxt);
 }
 
-/* The sample as the rows of a participant by itself; NULL if without weight. */
+/*
+ * The sample as the rows of a participant by itself; NULL if without weight.
+ * They are the raw ones, in the space of all rows: the draws of a fit depend on
+ * them, so that, where the sample has all rows, its fits are those of
+ * kmeans_fit.
+ */
 static KmPoints *
 km_choose_sample_points(KmChooser *chooser, MemoryContext cxt)
 {
-	const KmFitJob *fit = chooser->job->fit;
 	const KmSample *sample = chooser->sample;
 	KmPointsSpec spec = {
-		.scale = KM_SCALE_NONE,
-		.metric = fit->metric,
 		.on_null = KM_ON_NULL_SKIP,
-		.features = fit->features
+		.features = chooser->job->fit->features,
+		.space = km_points_space(chooser->points)
 	};
 	KmPoints   *points;
 	KmStore    *store;
@@ -336,7 +339,7 @@ km_choose_sample_points(KmChooser *chooser, MemoryContext cxt)
 	store = km_points_store(points);
 	for (int64 i = 0; i < sample->n; i++)
 	{
-		memcpy(km_store_room(store), chooser->z + i * sample->d,
+		memcpy(km_store_room(store), sample->values + i * sample->d,
 			   sample->d * sizeof(double));
 		km_store_push(store, sample->weight[i]);
 	}

@@ -213,6 +213,11 @@ km_points_fix_space(KmPoints *points, const KmPointsSpec *spec)
 	double	   *shift;
 	double	   *scale;
 
+	if (spec->space != NULL)
+	{
+		points->space = *spec->space;
+		return;
+	}
 	points->space.unit = spec->metric == KM_METRIC_COSINE;
 	if (spec->scale == KM_SCALE_NONE)
 		return;

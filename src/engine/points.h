@@ -80,6 +80,8 @@ typedef struct KmPointsSpec
 	const KmColumn *columns;	/* categories among them are not scaled; NULL: no
 								 * column is one */
 	int			ncolumns;
+	const KmSpace *space;		/* the space of other rows, which outlives these: to
+								 * be used in place of scale and metric; or NULL */
 	bool		keep;			/* rows are needed again: work on a copy where rows
 								 * would change */
 } KmPointsSpec;
