@@ -75,6 +75,20 @@ SELECT error_of($$SELECT kmeans_fit('new', 'SELECT amount, items AS amount FROM 
 SELECT error_of($$SELECT kmeans_fit('new', 'SELECT amount, items AS amount FROM shop.orders')$$);
 SELECT error_of($$SELECT kmeans_fit('new', 'SELECT channel FROM shop.orders')$$);
 
+-- Names with capitals: the source is SQL, columns are called as they are; errors say whose source, whose columns
+CREATE TABLE shop."Mixed" AS SELECT i AS "Price", i % 7 AS n FROM generate_series(1, 20) AS i;
+SELECT error_of(format('SELECT kmeans_fit(''"Mixed"'', %L, k => 2)', s)) FROM unnest(ARRAY['shop.Mixed', 'shop.MIXED']) AS s;
+SELECT error_of(format('SELECT kmeans_fit(''new'', ''shop."Mixed"'', k => 2, columns => %L)', c))
+FROM unnest(ARRAY['{price}', '{"\"Price\""}', '{mixed.Price}', '{nosuch}', '{"\"\""}']) AS c;
+SELECT error_of($$SELECT kmeans_fit('new', 'shop."Mixed"', k => 2, id_column => 'PRICE')$$);
+SELECT error_of($$SELECT kmeans_fit('new', 'shop."Mixed"', k => 2, weight => 'nosuch')$$);
+SELECT k FROM kmeans_fit('mixed', 'shop."Mixed"', k => 2);
+SELECT kmeans_predict('mixed', 1, true);
+ALTER TABLE shop."Mixed" RENAME "Price" TO price;
+SELECT count(*) FROM kmeans_assign('mixed');
+SELECT kmeans_refresh('mixed');
+SELECT kmeans_drop('mixed');
+
 -- Functions see the fixed search_path, at the fit as later
 CREATE FUNCTION shop.path() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('search_path') $$;
 SELECT error_of($$SELECT kmeans_fit('m', 'SELECT (1 / (shop.path() = ''pg_catalog, pg_temp'')::int)::float8 AS x FROM generate_series(1, 3)', k => 1, replace => true)$$);

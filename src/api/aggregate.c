@@ -32,6 +32,7 @@
 #include "engine/driver.h"
 #include "engine/expand.h"
 #include "engine/pack.h"
+#include "engine/pick.h"
 #include "engine/source.h"
 #include "model/fitted.h"
 #include "model/options.h"
@@ -99,7 +100,7 @@ km_agg_use_named(KmAggState *state, const char *name)
 		if (attr->attisdropped || strcmp(NameStr(attr->attname), name) != 0)
 			continue;
 		if (!km_column_kind_of_type(attr->atttypid, &kind))
-			km_source_refuse_type(name, attr->atttypid, NULL);
+			km_pick_refuse_type(name, attr->atttypid, NULL);
 		km_agg_use_column(state, name, kind, att);
 		return;
 	}
@@ -128,7 +129,7 @@ km_agg_choose_columns(KmAggState *state)
 			if (!attr->attisdropped &&
 				km_column_kind_of_type(attr->atttypid, &kind) &&
 				kind != KM_COLUMN_CATEGORY &&
-				!km_source_is_identifier(NameStr(attr->attname)))
+				!km_pick_is_identifier(NameStr(attr->attname)))
 				km_agg_use_column(state, NameStr(attr->attname), kind, att);
 		}
 	if (state->ncolumns == 0)

@@ -102,7 +102,7 @@ choose_ready(KmFitJob *fit)
 	KmChooseCall *call = fit->arg;
 
 	km_fitting_check_rows(fit, call->job.k_min);
-	km_fitting_tell_rows(fit, &call->options);
+	km_fitting_tell_rows(fit, &call->options, true);
 }
 
 static void

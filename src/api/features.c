@@ -7,7 +7,7 @@
 #include "access/htup_details.h"
 #include "api/features.h"
 #include "engine/encode.h"
-#include "engine/source.h"
+#include "engine/pick.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -86,7 +86,7 @@ features_of_row(KmFeatures *features, HeapTupleHeader row)
 		KmColumnKind kind;
 
 		if (!attr->attisdropped && km_column_kind_of_type(attr->atttypid, &kind) &&
-			kind != KM_COLUMN_CATEGORY && !km_source_is_identifier(name))
+			kind != KM_COLUMN_CATEGORY && !km_pick_is_identifier(name))
 			features_add_column(features, name, kind, attr->atttypid, att);
 	}
 	if (features->ncolumns == 0)

@@ -75,6 +75,7 @@ static Oid	argument_type(FunctionCallInfo fcinfo, int argno);
 static bool all_numbers(const KmModel *model);
 static bool literal_array(FunctionCallInfo fcinfo, int argno);
 static void bind_columns(KmRowArg *row, FunctionCallInfo fcinfo);
+static void columns_context(void *arg);
 static void bind_elements(KmRowArg *row, Oid type);
 static inline bool read_column(KmRowArg *row, int c, Datum value, bool isnull,
 							   double *x, int *t);
@@ -88,6 +89,7 @@ static int	find_field(TupleDesc desc, const char *name);
 static void missing_field(KmRowArg *row, const char *column) pg_attribute_noreturn();
 static void check_count(const KmRowArg *row, int got);
 static const char *model_words(const KmRowArg *row);
+static const char *model_columns(const KmRowArg *row);
 
 KmRowArg *
 km_rowarg_bind(FunctionCallInfo fcinfo, int first, const KmModel *model, const char *name)
@@ -154,6 +156,9 @@ bind_columns(KmRowArg *row, FunctionCallInfo fcinfo)
 {
 	const KmModel *model = row->model;
 	int			got = PG_NARGS() - row->first;
+	ErrorContextCallback callback = {
+		.callback = columns_context, .arg = row, .previous = error_context_stack
+	};
 
 	row->form = KM_ROW_COLUMNS;
 	if (got == 1 && model->ncolumns > 1)
@@ -171,9 +176,20 @@ bind_columns(KmRowArg *row, FunctionCallInfo fcinfo)
 					 errhint("Pass the columns one by one, or a row value.")));
 	}
 	check_count(row, got);
+	error_context_stack = &callback;
 	for (int c = 0; c < got; c++)
 		km_encoder_init(&row->encoders[c], &model->columns[c],
 						argument_type(fcinfo, row->first + c));
+	error_context_stack = callback.previous;
+}
+
+/* In what order they must come, for whom one has the wrong type. */
+static void
+columns_context(void *arg)
+{
+	const KmRowArg *row = arg;
+
+	errcontext("columns of %s: %s", model_words(row), model_columns(row));
 }
 
 static void
@@ -441,24 +457,30 @@ static void
 check_count(const KmRowArg *row, int got)
 {
 	const KmModel *model = row->model;
-	StringInfoData names;
 
-	if (got == model->ncolumns)
-		return;
-
-	initStringInfo(&names);
-	for (int c = 0; c < model->ncolumns && c <= SHOWN_NAMES; c++)
-		appendStringInfo(&names, "%s%s", c > 0 ? ", " : "",
-						 c == SHOWN_NAMES ? "..." : model->columns[c].name);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("%s expects %d %s (%s), got %d", model_words(row),
-					model->ncolumns, model->ncolumns == 1 ? "column" : "columns",
-					names.data, got)));
+	if (got != model->ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s expects %d %s (%s), got %d", model_words(row),
+						model->ncolumns, model->ncolumns == 1 ? "column" : "columns",
+						model_columns(row), got)));
 }
 
 static const char *
 model_words(const KmRowArg *row)
 {
 	return row->name != NULL ? psprintf("model \"%s\"", row->name) : "the model";
+}
+
+static const char *
+model_columns(const KmRowArg *row)
+{
+	const KmModel *model = row->model;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int c = 0; c < model->ncolumns && c <= SHOWN_NAMES; c++)
+		appendStringInfo(&names, "%s%s", c > 0 ? ", " : "",
+						 c == SHOWN_NAMES ? "..." : model->columns[c].name);
+	return names.data;
 }

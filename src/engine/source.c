@@ -13,33 +13,22 @@
  */
 #include "compat.h"
 
-#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "parser/scansup.h"
 #include "rewrite/rewriteHandler.h"
-#include "storage/bufmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/ruleutils.h"
-#include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "engine/pick.h"
 #include "engine/settings.h"
 #include "engine/source.h"
 
@@ -129,7 +118,7 @@ km_source_lookup(const char *text)
 /* ---- A relation ---- */
 
 static void
-km_source_check_relation(Oid relid, const char *text)
+km_source_check_relation(Oid relid)
 {
 	switch (get_rel_relkind(relid))
 	{
@@ -142,9 +131,30 @@ km_source_check_relation(Oid relid, const char *text)
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"%s\" has no rows to cluster", text),
+					 errmsg("\"%s\" has no rows to cluster", get_rel_name(relid)),
 					 errdetail("A source is a table, a view, a materialized view, a foreign table, or a query.")));
 	}
+}
+
+/* Names are folded to lower case here; was that not meant, or model for source? */
+static void
+km_source_missing_relation(const KmSourceSpec *spec, List *names)
+{
+	Oid			model = spec->model != NULL ? km_source_lookup(spec->model) : InvalidOid;
+	const char *dot = strrchr(spec->text, '.');
+	RangeVar   *cased = km_source_range_var(names);
+
+	cased->relname = pstrdup(dot != NULL ? dot + 1 : spec->text);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("relation \"%s\" does not exist",
+					NameListToString(km_source_strings(names))),
+			 OidIsValid(RangeVarGetRelid(cased, NoLock, true)) ?
+			 errhint("Perhaps you mean '%s': without quotes a name is read in lower case.",
+					 quote_qualified_identifier(cased->schemaname, cased->relname)) :
+			 OidIsValid(model) ?
+			 errhint("\"%s\" is a relation: the arguments are the name of the model, then its source.",
+					 get_rel_name(model)) : 0));
 }
 
 /* The query that stands for a relation. */
@@ -162,14 +172,8 @@ km_source_relation_query(KmSourceParse *parse, List *names)
 				 errmsg("improper relation name (too many dotted names): %s", spec->text)));
 	relid = RangeVarGetRelid(name, NoLock, true);
 	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s\" does not exist",
-						NameListToString(km_source_strings(names))),
-				 spec->model != NULL && OidIsValid(km_source_lookup(spec->model)) ?
-				 errhint("\"%s\" is a relation: the arguments are the name of the model, then its source.",
-						 spec->model) : 0));
-	km_source_check_relation(relid, spec->text);
+		km_source_missing_relation(spec, names);
+	km_source_check_relation(relid);
 	schema = get_namespace_name(get_rel_namespace(relid));
 	parse->text = quote_qualified_identifier(schema, get_rel_name(relid));
 	return psprintf("SELECT * FROM %s", parse->text);
@@ -276,268 +280,9 @@ km_source_analyse(KmSourceParse *parse, const char *text)
 	error_context_stack = callback.previous;
 }
 
-/* ---- Its columns ---- */
+/* ---- What is run ---- */
 
-/* The names of the columns that can be features. */
-static char *
-km_source_usable(const KmSourceParse *parse)
-{
-	StringInfoData usable;
-	ListCell   *lc;
-
-	initStringInfo(&usable);
-	foreach(lc, parse->query->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		KmColumnKind kind;
-
-		if (!entry->resjunk &&
-			km_column_kind_of_type(exprType((Node *) entry->expr), &kind))
-			appendStringInfo(&usable, "%s%s", usable.len > 0 ? ", " : "",
-							 quote_identifier(entry->resname));
-	}
-	return usable.len > 0 ? usable.data : "none";
-}
-
-/* The output column of that name, or NULL. */
-static TargetEntry *
-km_source_search_column(const KmSourceParse *parse, const char *name)
-{
-	TargetEntry *found = NULL;
-	ListCell   *lc;
-
-	foreach(lc, parse->query->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-
-		if (entry->resjunk || strcmp(entry->resname, name) != 0)
-			continue;
-		if (found != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
-					 errmsg("column \"%s\" is ambiguous in the source", name)));
-		found = entry;
-	}
-	return found;
-}
-
-/* The same, but there must be one. */
-static TargetEntry *
-km_source_find_column(const KmSourceParse *parse, const char *name, const char *role)
-{
-	TargetEntry *found = km_source_search_column(parse, name);
-
-	if (found == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("%s \"%s\" does not exist in the source", role, name),
-				 errdetail("Columns that can be features: %s.", km_source_usable(parse)),
-				 errhint("An expression belongs into the source query: SELECT ..., expression AS name FROM ...")));
-	return found;
-}
-
-/* Is the output column the whole primary key of the table it comes from? */
-static bool
-km_source_is_primary_key(const TargetEntry *entry)
-{
-	bool		result = false;
-	Relation	rel;
-	List	   *indexes;
-	ListCell   *lc;
-
-	if (!OidIsValid(entry->resorigtbl) ||
-		get_rel_relkind(entry->resorigtbl) == RELKIND_VIEW)
-		return false;
-	rel = relation_open(entry->resorigtbl, AccessShareLock);
-	indexes = RelationGetIndexList(rel);
-	foreach(lc, indexes)
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
-		Form_pg_index index;
-
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		index = (Form_pg_index) GETSTRUCT(tuple);
-		result |= index->indisprimary && index->indnkeyatts == 1 &&
-			index->indkey.values[0] == entry->resorigcol;
-		ReleaseSysCache(tuple);
-	}
-	relation_close(rel, NoLock);
-	return result;
-}
-
-bool
-km_source_is_identifier(const char *name)
-{
-	Size		len = strlen(name);
-
-	return strcmp(name, "id") == 0 || (len >= 3 && strcmp(name + len - 3, "_id") == 0);
-}
-
-static bool
-km_source_name_is(const char *name, const char *other)
-{
-	return other != NULL && strcmp(name, other) == 0;
-}
-
-/* Why a column is not a feature unless it is named; NULL if it is one. */
-static const char *
-km_source_why_not(const KmSourceSpec *spec, const TargetEntry *entry)
-{
-	const char *name = entry->resname;
-	KmColumnKind kind;
-
-	if (km_source_name_is(name, spec->id_column))
-		return "the id column";
-	if (km_source_name_is(name, spec->weight))
-		return "the weight";
-	if (!km_column_kind_of_type(exprType((Node *) entry->expr), &kind))
-		return format_type_be(exprType((Node *) entry->expr));
-	if (kind == KM_COLUMN_CATEGORY)
-		return "a category, used only when named";
-	if (km_source_is_primary_key(entry))
-		return "the primary key";
-	if (km_source_is_identifier(name))
-		return "an identifier by its name";
-	return NULL;
-}
-
-void
-km_source_refuse_type(const char *column, Oid type, const char *usable)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of type %s cannot be a feature",
-					column, format_type_be(type)),
-			 usable != NULL ? errdetail("Columns that can be features: %s.", usable) : 0,
-			 errhint("Numbers, booleans, dates, timestamps, intervals, arrays of numbers, text and enums can; convert the column in the source query.")));
-}
-
-static void
-km_source_add_column(KmSourceParse *parse, const TargetEntry *entry)
-{
-	const KmSourceSpec *spec = parse->spec;
-	KmSource   *source = parse->source;
-	Oid			type = exprType((Node *) entry->expr);
-	KmColumn   *column = &source->columns[source->ncolumns];
-
-	if (!km_column_kind_of_type(type, &column->kind))
-		km_source_refuse_type(entry->resname, type, km_source_usable(parse));
-	column->name = pstrdup(entry->resname);
-	column->nfeatures = km_column_features_of_kind(column->kind);
-	column->categories = NULL;
-	for (int i = 0; column->kind == KM_COLUMN_CATEGORY && i < spec->nbefore; i++)
-		if (spec->before[i].kind == KM_COLUMN_CATEGORY &&
-			strcmp(spec->before[i].name, column->name) == 0)
-			*column = spec->before[i];
-	source->ncolumns++;
-}
-
-/* columns => NULL: whatever can be a feature and does not identify a row. */
-static void
-km_source_default_columns(KmSourceParse *parse)
-{
-	KmSource   *source = parse->source;
-	StringInfoData used;
-	StringInfoData left;
-	ListCell   *lc;
-
-	initStringInfo(&used);
-	initStringInfo(&left);
-	foreach(lc, parse->query->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		const char *why;
-
-		if (entry->resjunk)
-			continue;
-		why = km_source_why_not(parse->spec, entry);
-		if (why != NULL)
-			appendStringInfo(&left, "%s%s (%s)", left.len > 0 ? ", " : "",
-							 entry->resname, why);
-		else
-		{
-			km_source_find_column(parse, entry->resname, "column");
-			km_source_add_column(parse, entry);
-			appendStringInfo(&used, "%s%s", used.len > 0 ? ", " : "", entry->resname);
-		}
-	}
-	if (source->ncolumns == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the source has no column to cluster on"),
-				 left.len > 0 ? errdetail("Left out: %s.", left.data) : 0,
-				 errhint("Name the columns with columns => ARRAY[...].")));
-	ereport(NOTICE,
-			(errmsg("clustering on columns %s", used.data),
-			 left.len > 0 ? errdetail("Left out: %s.", left.data) : 0));
-}
-
-/* The columns that a model knows. */
-static void
-km_source_take_known(KmSourceParse *parse)
-{
-	const KmSourceSpec *spec = parse->spec;
-	KmSource   *source = parse->source;
-
-	for (int i = 0; i < spec->nknown; i++)
-	{
-		km_source_find_column(parse, spec->known[i].name, "column");
-		source->columns[source->ncolumns++] = spec->known[i];
-	}
-}
-
-static void
-km_source_choose_id(KmSourceParse *parse)
-{
-	const KmSourceSpec *spec = parse->spec;
-
-	if (!spec->id_optional)
-		km_source_find_column(parse, spec->id_column, "id column");
-	else if (km_source_search_column(parse, spec->id_column) == NULL)
-	{
-		ereport(NOTICE,
-				(errmsg("the source has no column \"%s\": its rows are numbered",
-						spec->id_column)));
-		return;
-	}
-	parse->source->id_column = pstrdup(spec->id_column);
-}
-
-static void
-km_source_choose_columns(KmSourceParse *parse)
-{
-	const KmSourceSpec *spec = parse->spec;
-	KmSource   *source = parse->source;
-	int			room = spec->known != NULL ? spec->nknown :
-	spec->columns != NULL ? spec->ncolumns : list_length(parse->query->targetList);
-
-	source->columns = palloc(mul_size(Max(room, 1), sizeof(KmColumn)));
-	if (spec->weight != NULL)
-	{
-		TargetEntry *entry = km_source_find_column(parse, spec->weight, "weight column");
-		KmColumnKind kind;
-
-		if (!km_column_kind_of_type(exprType((Node *) entry->expr), &kind) ||
-			kind != KM_COLUMN_NUMBER)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("weight column \"%s\" of type %s is not a number",
-							spec->weight, format_type_be(exprType((Node *) entry->expr)))));
-		source->weight = pstrdup(spec->weight);
-	}
-	if (spec->id_column != NULL)
-		km_source_choose_id(parse);
-	if (spec->known != NULL)
-		km_source_take_known(parse);
-	else if (spec->columns == NULL)
-		km_source_default_columns(parse);
-	for (int i = 0; spec->columns != NULL && i < spec->ncolumns; i++)
-		km_source_add_column(parse, km_source_find_column(parse, spec->columns[i],
-														   "column"));
-}
-
-/* What is run: the columns that are needed, from the bound text. */
+/* The columns that are needed, from the bound text. */
 static char *
 km_source_build_query(const KmSourceParse *parse, const char *condition)
 {
@@ -597,7 +342,7 @@ km_source_open(const KmSourceSpec *spec)
 		parse.hint_relation = km_source_leading_relation(text);
 
 	km_source_analyse(&parse, text);
-	km_source_choose_columns(&parse);
+	km_pick_columns(spec, parse.query->targetList, parse.source);
 
 	nestlevel = km_settings_push();
 	if (!parse.is_relation)

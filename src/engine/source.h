@@ -97,16 +97,6 @@ extern KmPoints *km_source_points(const KmSource *source, const KmTeam *team,
 /* Is a source the name of a relation, rather than a query? */
 extern bool km_source_is_name(const char *text);
 
-/* Does a name by itself say that the column identifies rows (id, ..._id)? */
-extern bool km_source_is_identifier(const char *name);
-
-/*
- * Errors that an aggregate over row values shares.  usable: names of columns
- * that would do, or NULL.
- */
-extern void km_source_refuse_type(const char *column, Oid type,
-								  const char *usable) pg_attribute_noreturn();
-
 /* 22023: there is nothing to work on */
 extern void km_source_refuse_empty(void) pg_attribute_noreturn();
 

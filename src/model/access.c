@@ -32,19 +32,21 @@ km_access_may_read(Oid owner, const Oid *grantees, int ngrantees)
 }
 
 void
-km_access_denied(const char *model, Oid owner)
+km_access_denied(const char *model, Oid owner, bool own)
 {
 	char	   *name = GetUserNameFromId(owner, true);
-	char	   *user = GetUserNameFromId(GetUserId(), false);
+	char	   *grant = psprintf("kmeans_grant(%s, %s)", quote_literal_cstr(model),
+								 quote_literal_cstr(GetUserNameFromId(GetUserId(), false)));
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for model \"%s\"", model),
-			 name != NULL ?
-			 errhint("Ask the owner, %s, for kmeans_grant(%s, %s).",
-					 name, quote_literal_cstr(model), quote_literal_cstr(user)) :
-			 errhint("The owner was dropped: ask a superuser for kmeans_grant(%s, %s).",
-					 quote_literal_cstr(model), quote_literal_cstr(user))));
+			 name == NULL ?
+			 errhint("The owner was dropped: ask a superuser for %s.", grant) :
+			 own ?
+			 errhint("Only the owner, %s, may change it; to read it ask for %s.",
+					 name, grant) :
+			 errhint("Ask the owner, %s, for %s.", name, grant)));
 }
 
 void

@@ -21,8 +21,8 @@ extern bool km_access_is_owner(Oid owner);
 /* grantees: roles; InvalidOid among them stands for public */
 extern bool km_access_may_read(Oid owner, const Oid *grantees, int ngrantees);
 
-/* 42501 with the hint to ask the owner for kmeans_grant */
-extern void km_access_denied(const char *model, Oid owner) pg_attribute_noreturn();
+/* 42501 with the hint to ask the owner for kmeans_grant; own: that this is not enough */
+extern void km_access_denied(const char *model, Oid owner, bool own) pg_attribute_noreturn();
 
 /* 42501 for those who may read the model, but not change it */
 extern void km_access_not_owner(const char *model, Oid owner) pg_attribute_noreturn();

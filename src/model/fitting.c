@@ -69,7 +69,7 @@ km_fitting_ready(KmFitJob *job)
 	KmFitting  *fitting = job->arg;
 
 	km_fitting_check_rows(job, fitting->options.k);
-	km_fitting_tell_rows(job, &fitting->options);
+	km_fitting_tell_rows(job, &fitting->options, !fitting->refresh);
 	if (fitting->old != NULL)
 		km_fitting_carry(fitting);
 	km_fitted_check_start(&fitting->options, job->nfeatures);
@@ -190,7 +190,7 @@ km_fitting_column_sd(const KmColumn *column, const double *stddev)
 }
 
 static void
-km_fitting_notice_scale(const KmFitJob *job)
+km_fitting_notice_scale(const KmFitJob *job, bool advise)
 {
 	const KmStats *stats = km_points_stats(job->load.points);
 	const KmColumn *columns = job->source->columns;
@@ -221,7 +221,8 @@ km_fitting_notice_scale(const KmFitJob *job)
 		ereport(NOTICE,
 				(errmsg("column \"%s\" (sd %.3g) outweighs \"%s\" (sd %.3g)",
 						columns[most].name, most_sd, columns[least].name, least_sd),
-				 errhint("Use scale => 'standard' to give every column the same weight.")));
+				 advise ?
+				 errhint("Use scale => 'standard' to give every column the same weight.") : 0));
 }
 
 static void
@@ -255,17 +256,17 @@ km_fitting_notice_constant(const KmFitJob *job)
 }
 
 void
-km_fitting_tell_rows(const KmFitJob *job, const KmOptions *options)
+km_fitting_tell_rows(const KmFitJob *job, const KmOptions *options, bool advise)
 {
 	if (job->load.n_skipped > 0)
 		ereport(NOTICE,
 				(errmsg("skipped %lld of %lld rows without a value for every feature%s",
 						(long long) job->load.n_skipped, (long long) job->load.n_read,
 						options->weight != NULL ? " and a weight" : ""),
-				 options->on_null == KM_ON_NULL_SKIP ?
+				 advise && options->on_null == KM_ON_NULL_SKIP ?
 				 errhint("Use on_null => 'mean' to fill them, or 'error' to find them.") : 0));
 	if (options->scale == KM_SCALE_NONE)
-		km_fitting_notice_scale(job);
+		km_fitting_notice_scale(job, advise);
 	else
 		km_fitting_notice_constant(job);
 }

@@ -66,8 +66,9 @@ extern void km_fitting_check_rows(const KmFitJob *job, int k);
 
 /*
  * NOTICEs about them: rows skipped, a column that outweighs others, constant
- * features.
+ * features.  advise: with hints at other options, where the caller has a choice.
  */
-extern void km_fitting_tell_rows(const KmFitJob *job, const KmOptions *options);
+extern void km_fitting_tell_rows(const KmFitJob *job, const KmOptions *options,
+								 bool advise);
 
 #endif							/* KM_FITTING_H */

@@ -23,7 +23,7 @@ km_owner_source(const KmModelRef *ref, const KmVersionInfo *info)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the source of model \"%s\"", ref->name),
 				 owner != NULL ?
-				 errdetail("It is run with the rights of the owner, %s, and for the owner only.",
+				 errdetail("It is run with the rights of the owner, %s, and only for that role and its members.",
 						   owner) :
 				 errdetail("It is run with the rights of the owner, and the owner was dropped."),
 				 errhint("Pass source: it is run with your own rights.")));
@@ -48,6 +48,14 @@ km_owner_check(const KmModelRef *ref)
 				 errhint("Give the model another owner by kmeans_set_owner.")));
 }
 
+static void
+km_owner_context(void *arg)
+{
+	const KmModelRef *ref = arg;
+
+	errcontext("source of model \"%s\", run as its owner", ref->name);
+}
+
 void
 km_owner_enter(const KmModelRef *ref, KmOwnerScope *scope)
 {
@@ -55,11 +63,16 @@ km_owner_enter(const KmModelRef *ref, KmOwnerScope *scope)
 	SetUserIdAndSecContext(ref->owner,
 						   scope->sec_context | SECURITY_RESTRICTED_OPERATION);
 	scope->nestlevel = km_settings_push();
+	scope->context.callback = km_owner_context;
+	scope->context.arg = unconstify(KmModelRef *, ref);
+	scope->context.previous = error_context_stack;
+	error_context_stack = &scope->context;
 }
 
 void
 km_owner_leave(const KmOwnerScope *scope)
 {
+	error_context_stack = scope->context.previous;
 	/* not committed: what the source itself has set must not last */
 	AtEOXact_GUC(false, scope->nestlevel);
 	SetUserIdAndSecContext(scope->user, scope->sec_context);

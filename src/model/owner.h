@@ -14,6 +14,7 @@
  *		... km_source_open(), km_source_load() or km_reader_run() ...
  *		km_owner_leave(&scope);
  *
+ * Errors in between say in their context of which model the source was.
  * If an error leaves the section, the end of the transaction or subtransaction
  * restores user and settings.
  */
@@ -29,6 +30,7 @@ typedef struct KmOwnerScope
 	Oid			user;			/* who was it before */
 	int			sec_context;
 	int			nestlevel;
+	ErrorContextCallback context;	/* errors name the model */
 } KmOwnerScope;
 
 /*

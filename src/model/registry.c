@@ -254,7 +254,7 @@ check_right(const KmModelRef *ref, bool own, Snapshot snapshot)
 	if (km_access_is_owner(ref->owner))
 		return;
 	if (!may_read(ref->model_id, ref->owner, snapshot))
-		km_access_denied(ref->name, ref->owner);
+		km_access_denied(ref->name, ref->owner, own);
 	if (own)
 		km_access_not_owner(ref->name, ref->owner);
 }
