@@ -39,7 +39,7 @@ CREATE TABLE kmeans_catalog (
 );
 
 COMMENT ON TABLE kmeans_catalog IS
-'One row per model; see the view kmeans_models';
+'one row per model; see the view kmeans_models';
 COMMENT ON COLUMN kmeans_catalog.model_id IS 'identifies the model in the other tables';
 COMMENT ON COLUMN kmeans_catalog.name IS 'name of the model';
 COMMENT ON COLUMN kmeans_catalog.owner IS 'the role the model belongs to';
@@ -101,7 +101,7 @@ CREATE TABLE kmeans_version (
 );
 
 COMMENT ON TABLE kmeans_version IS
-'One row per version of a model; see the view kmeans_versions';
+'one row per version of a model; see the view kmeans_versions';
 COMMENT ON COLUMN kmeans_version.model_id IS 'the model';
 COMMENT ON COLUMN kmeans_version.version IS 'number of the version, from 1';
 COMMENT ON COLUMN kmeans_version.source IS 'qualified text of the relation or query that was fitted; null if it is not stored';
@@ -160,7 +160,7 @@ CREATE TABLE kmeans_centroid (
 );
 
 COMMENT ON TABLE kmeans_centroid IS
-'One row per cluster of a version; see kmeans_clusters() and kmeans_centroids()';
+'one row per cluster of a version; see kmeans_clusters() and kmeans_centroids()';
 COMMENT ON COLUMN kmeans_centroid.model_id IS 'the model';
 COMMENT ON COLUMN kmeans_centroid.version IS 'the version';
 COMMENT ON COLUMN kmeans_centroid.cluster IS 'id of the cluster';
@@ -190,7 +190,7 @@ CREATE TABLE kmeans_iteration (
 );
 
 COMMENT ON TABLE kmeans_iteration IS
-'One row per iteration of a fit; see kmeans_iterations()';
+'one row per iteration of a fit; see kmeans_iterations()';
 COMMENT ON COLUMN kmeans_iteration.model_id IS 'the model';
 COMMENT ON COLUMN kmeans_iteration.version IS 'the version';
 COMMENT ON COLUMN kmeans_iteration.run IS 'number of the run (restart), from 1';
@@ -208,7 +208,7 @@ CREATE TABLE kmeans_privilege (
 );
 
 COMMENT ON TABLE kmeans_privilege IS
-'One row per role that may read a model and predict with it';
+'one row per role that may read a model and predict with it';
 COMMENT ON COLUMN kmeans_privilege.model_id IS 'the model';
 COMMENT ON COLUMN kmeans_privilege.grantee IS 'the role; - is everybody (public)';
 

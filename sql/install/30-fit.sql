@@ -38,7 +38,7 @@ CREATE FUNCTION kmeans_fit(
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION kmeans_fit(text, text, text[], int, text, float8[], int, int, float8, bigint, text, text, text, text, text, boolean, boolean) IS
-'fits k clusters to the rows of a relation or query and stores them as a model';
+'fit k clusters to the rows of a source (a relation, or one read-only query) and store them as a model, or with replace as its next version: columns null for all but text, keys, id_column and weight; the best of n_init runs from seed, of max_iter passes at most; init auto, k-means++, k-means|| or random; metric euclidean or cosine; scale none, standard or minmax; on_null skip, error or mean';
 
 CREATE FUNCTION kmeans_agg_transfn(internal, int, "any") RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -61,7 +61,7 @@ CREATE AGGREGATE kmeans_agg(k int, features "any") (
   PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE kmeans_agg(int, "any") IS
-'fits k clusters to the arrays or row values of a group';
+'fit k clusters to the arrays or row values of a group';
 
 CREATE AGGREGATE kmeans_agg(k int, features "any", options jsonb) (
   SFUNC = kmeans_agg_transfn,
@@ -72,14 +72,14 @@ CREATE AGGREGATE kmeans_agg(k int, features "any", options jsonb) (
   PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE kmeans_agg(int, "any", jsonb) IS
-'fits k clusters to the arrays or row values of a group, with the options of kmeans_fit as JSON';
+'fit k clusters to the arrays or row values of a group, with the options of kmeans_fit as JSON';
 
 CREATE FUNCTION kmeans_save(model text, result kmeans_model, replace boolean DEFAULT false)
 RETURNS int
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION kmeans_save(text, kmeans_model, boolean) IS
-'stores a value of type kmeans_model under a name and returns its version';
+'store a value of type kmeans_model under a name; returns its version';
 
 CREATE FUNCTION kmeans_get(model text) RETURNS kmeans_model
 AS 'MODULE_PATHNAME'

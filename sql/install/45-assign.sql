@@ -10,7 +10,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10000;
 
 COMMENT ON FUNCTION kmeans_assign(text, text, text) IS
-'Every row of a source with its cluster, by a model (name or name@version): source a relation or one read-only query with the model''s columns (null: the model''s own, run as its owner), id_column the column that identifies a row (null: the model''s, else the row''s number); label the cluster''s label or else its id, distance to its centroid, the runner-up, confidence (1 - distance / distance to the runner-up) and outlier score; a row with a null column has null beside its id unless the model was fitted with on_null => ''mean''';
+'every row of a source with its cluster, by a model (name or name@version): source a relation or one read-only query with the model''s columns (null: the model''s own, run as its owner), id_column the column that identifies a row (null: the model''s, else the row''s number); label the cluster''s label or else its id, distance to its centroid, the runner-up, confidence (1 - distance / distance to the runner-up) and outlier score; a row with a null column has null beside its id unless the model was fitted with on_null => ''mean''';
 
 CREATE FUNCTION kmeans_outliers(
     model text,
@@ -23,4 +23,4 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000;
 
 COMMENT ON FUNCTION kmeans_outliers(text, text, float8, text) IS
-'The rows of a source that lie unusually far from every cluster of a model (name or name@version), the highest score first: source and id_column as for kmeans_assign; threshold is the score that all but the share contamination (0 to 0.5) of the fitted rows stay within; reason names the features in which the row is farthest from the mean of its cluster, in units of the cluster''s standard deviation';
+'the rows of a source that lie unusually far from every cluster of a model (name or name@version), the highest score first: source and id_column as for kmeans_assign; threshold is the score that all but the share contamination (0 to 0.5) of the fitted rows stay within; reason names the features in which the row is farthest from the mean of its cluster, in units of the cluster''s standard deviation';

@@ -25,7 +25,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_list_models() IS
-'The models that the current user may read; what the view kmeans_models shows';
+'the models that the current user may read; what the view kmeans_models shows';
 
 CREATE FUNCTION kmeans_list_versions()
 RETURNS TABLE (
@@ -54,7 +54,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_list_versions() IS
-'The versions of the models that the current user may read; what the view kmeans_versions shows';
+'the versions of the models that the current user may read; what the view kmeans_versions shows';
 
 CREATE VIEW kmeans_models AS
 SELECT m.model, m.owner, m.grantees, m.version, m.versions, m.k, m.n_features,
@@ -64,7 +64,7 @@ SELECT m.model, m.owner, m.grantees, m.version, m.versions, m.k, m.n_features,
 FROM kmeans_list_models() AS m;
 
 COMMENT ON VIEW kmeans_models IS
-'The models that you may read: one row per model, with its promoted version';
+'the models that you may read: one row per model, with its promoted version';
 COMMENT ON COLUMN kmeans_models.model IS 'name of the model';
 COMMENT ON COLUMN kmeans_models.owner IS 'the role the model belongs to; a number if that role was dropped';
 COMMENT ON COLUMN kmeans_models.grantees IS 'roles that may read the model and predict with it';
@@ -91,7 +91,7 @@ SELECT v.model, v.version, v.promoted, v.k, v.n_features, v.n_rows,
 FROM kmeans_list_versions() AS v;
 
 COMMENT ON VIEW kmeans_versions IS
-'The versions of the models that you may read';
+'the versions of the models that you may read';
 COMMENT ON COLUMN kmeans_versions.model IS 'name of the model';
 COMMENT ON COLUMN kmeans_versions.version IS 'number of the version, from 1; model@version addresses it';
 COMMENT ON COLUMN kmeans_versions.promoted IS 'true for the version that the name means';
@@ -122,7 +122,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_centroids(text) IS
-'The centroids of a model (name or name@version), one row per cluster and feature: value in original units (cosine: the mean of the cluster''s rows), scaled_value as fitted (after scaling; cosine: of length 1)';
+'the centroids of a model (name or name@version), one row per cluster and feature: value in original units (cosine: the mean of the cluster''s rows), scaled_value as fitted (after scaling; cosine: of length 1)';
 
 CREATE FUNCTION kmeans_centroids(model kmeans_model)
 RETURNS TABLE (cluster int, label text, feature text, value float8, scaled_value float8)
@@ -130,7 +130,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_centroids(kmeans_model) IS
-'The centroids of a kmeans_model, one row per cluster and feature: value in original units (cosine: the mean of the cluster''s rows), scaled_value as fitted (after scaling; cosine: of length 1); no row for null';
+'the centroids of a kmeans_model, one row per cluster and feature: value in original units (cosine: the mean of the cluster''s rows), scaled_value as fitted (after scaling; cosine: of length 1); no row for null';
 
 CREATE FUNCTION kmeans_clusters(model text)
 RETURNS TABLE (cluster int, label text, size bigint, weight float8, share float8,
@@ -139,7 +139,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_clusters(text) IS
-'The clusters of a model (name or name@version), one row each: size in rows, weight their sum of weights, share of the total weight; inertia (weighted sum of squared distances to the centroid), radius_rms and radius_max as fitted, after scaling; centroid in original units, one value per feature';
+'the clusters of a model (name or name@version), one row each: size in rows, weight their sum of weights, share of the total weight; inertia (weighted sum of squared distances to the centroid), radius_rms and radius_max as fitted, after scaling; centroid in original units, one value per feature';
 
 CREATE FUNCTION kmeans_clusters(model kmeans_model)
 RETURNS TABLE (cluster int, label text, size bigint, weight float8, share float8,
@@ -148,7 +148,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_clusters(kmeans_model) IS
-'The clusters of a kmeans_model, one row each: size in rows, weight their sum of weights, share of the total weight; inertia (weighted sum of squared distances to the centroid), radius_rms and radius_max as fitted, after scaling; centroid in original units, one value per feature; no row for null';
+'the clusters of a kmeans_model, one row each: size in rows, weight their sum of weights, share of the total weight; inertia (weighted sum of squared distances to the centroid), radius_rms and radius_max as fitted, after scaling; centroid in original units, one value per feature; no row for null';
 
 CREATE FUNCTION kmeans_profile(model text)
 RETURNS TABLE (cluster int, label text, feature text, mean float8, stddev float8,
@@ -158,7 +158,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_profile(text) IS
-'What is typical of the clusters of a model (name or name@version), one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest';
+'what is typical of the clusters of a model (name or name@version), one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest';
 
 CREATE FUNCTION kmeans_profile(model kmeans_model)
 RETURNS TABLE (cluster int, label text, feature text, mean float8, stddev float8,
@@ -168,7 +168,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_profile(kmeans_model) IS
-'What is typical of the clusters of a kmeans_model, one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest; no row for null';
+'what is typical of the clusters of a kmeans_model, one row per cluster and feature, in original units, from stored statistics: mean, population standard deviation, min and max of the cluster''s rows; overall_mean of all rows; z = (mean - overall_mean) / overall standard deviation; rank of the cluster''s features by |z|; level of the mean among those of the clusters: lowest, low, middle, high or highest; no row for null';
 
 CREATE FUNCTION kmeans_describe(model text)
 RETURNS TABLE (cluster int, label text, size bigint, share float8, description text)
@@ -176,7 +176,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_describe(text) IS
-'One sentence about each cluster of a model (name or name@version), from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units';
+'one sentence about each cluster of a model (name or name@version), from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units';
 
 CREATE FUNCTION kmeans_describe(model kmeans_model)
 RETURNS TABLE (cluster int, label text, size bigint, share float8, description text)
@@ -184,7 +184,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_describe(kmeans_model) IS
-'One sentence about each cluster of a kmeans_model, from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units; no row for null';
+'one sentence about each cluster of a kmeans_model, from stored statistics: its share of the rows and the features in which its mean is at least half a standard deviation above or below that of all rows, at most three, in original units; no row for null';
 
 CREATE FUNCTION kmeans_feature_importance(model text)
 RETURNS TABLE (feature text, between_ss float8, total_ss float8, eta2 float8,
@@ -193,7 +193,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_feature_importance(text) IS
-'How much each feature separates the clusters of a model (name or name@version), from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined';
+'how much each feature separates the clusters of a model (name or name@version), from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined';
 
 CREATE FUNCTION kmeans_feature_importance(model kmeans_model)
 RETURNS TABLE (feature text, between_ss float8, total_ss float8, eta2 float8,
@@ -202,7 +202,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_feature_importance(kmeans_model) IS
-'How much each feature separates the clusters of a kmeans_model, from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined; no row for null';
+'how much each feature separates the clusters of a kmeans_model, from stored statistics: total_ss the feature''s weighted sum of squares about its mean and between_ss what of it the clusters explain, both after scaling (cosine: before division by the length of the row); eta2 = between_ss / total_ss; f_ratio of one-way analysis of variance, (between_ss / (k - 1)) / (within / (n - k)); rank by eta2; null where undefined; no row for null';
 
 CREATE FUNCTION kmeans_iterations(model text)
 RETURNS TABLE (run int, iteration int, inertia float8, shift float8,
@@ -211,4 +211,4 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_iterations(text) IS
-'The iterations of the fit of a model (name or name@version), of all runs, both counted from 1: inertia of the pass, shift (sum over centroids of squared movement, after scaling), reassigned rows, elapsed_ms; best marks the run that became the model; no rows for a model that was saved from a kmeans_model';
+'the iterations of the fit of a model (name or name@version), of all runs, both counted from 1: inertia of the pass, shift (sum over centroids of squared movement, after scaling), reassigned rows, elapsed_ms; best marks the run that became the model; no rows for a model that was saved from a kmeans_model';

@@ -67,7 +67,7 @@ RETURNS TABLE (
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 9;
 COMMENT ON FUNCTION kmeans_choose_k(text, text[], int, int, text, text, int, bigint, int, text, text, text) IS
-'fits k_min to k_max clusters to rows that are read once, and shows every criterion for each k, with the k that it calls best; elbow is one only from 0.2';
+'fit k_min to k_max clusters to rows that are read once, and show every criterion for each k, with the k that it calls best; elbow is one only from 0.2';
 
 -- Two clusterings compared.
 

@@ -6,7 +6,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_drop(text, boolean) IS
-'Drop a model, all its versions and grants; true if there was one. With if_exists a missing model is a NOTICE and false. Owner only';
+'drop a model, all its versions and grants; true if there was one. With if_exists a missing model is a NOTICE and false. Owner only';
 
 CREATE FUNCTION kmeans_rename(model text, new_name text)
 RETURNS void
@@ -14,7 +14,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_rename(text, text) IS
-'Give a model a new name of 1 to 63 bytes, without @, that no model has. Owner only';
+'give a model a new name of 1 to 63 bytes, without @, that no model has. Owner only';
 
 CREATE FUNCTION kmeans_set_label(model text, cluster int, label text)
 RETURNS void
@@ -22,7 +22,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_set_label(text, int, text) IS
-'Give a cluster of a model (the promoted version, or name@version) a business name; null removes it. Several clusters may share one. Owner only';
+'give a cluster of a model (the promoted version, or name@version) a business name; null removes it. Several clusters may share one. Owner only';
 
 CREATE FUNCTION kmeans_promote(model text, version int)
 RETURNS void
@@ -30,7 +30,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_promote(text, int) IS
-'Make the name of a model mean one of its versions, a newer or an older one. Owner only';
+'make the name of a model mean one of its versions, a newer or an older one. Owner only';
 
 CREATE FUNCTION kmeans_prune(model text, keep int DEFAULT 5)
 RETURNS int
@@ -38,7 +38,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_prune(text, int) IS
-'Drop all versions of a model but the newest (keep of them) and the promoted one; how many were dropped. Their numbers are not used again. Owner only';
+'drop all versions of a model but the newest (keep of them) and the promoted one; how many were dropped. Their numbers are not used again. Owner only';
 
 CREATE FUNCTION kmeans_set_owner(model text, role text)
 RETURNS void
@@ -46,7 +46,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_set_owner(text, text) IS
-'Give a model to another owner, with whose rights its stored source is run from then on. Owner only, who must be a member of that role';
+'give a model to another owner, with whose rights its stored source is run from then on. Owner only, who must be a member of that role';
 
 CREATE FUNCTION kmeans_grant(model text, role text)
 RETURNS void
@@ -54,7 +54,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_grant(text, text) IS
-'Let a role, or public, read all versions of a model and predict with them. Owner only';
+'let a role, or public, read all versions of a model and predict with them. Owner only';
 
 CREATE FUNCTION kmeans_revoke(model text, role text)
 RETURNS void
@@ -62,7 +62,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION kmeans_revoke(text, text) IS
-'Take back what kmeans_grant gave to a role, or public. Owner only';
+'take back what kmeans_grant gave to a role, or public. Owner only';
 
 CREATE FUNCTION kmeans_refresh(
     model text,
@@ -77,7 +77,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 
 COMMENT ON FUNCTION kmeans_refresh(text, text, boolean, boolean, float8) IS
-'Fit a model (name, or name@version to start from that) again to the rows of its source as they are now, with all its options, and keep the result as the next version: clusters keep their ids and labels. source becomes the new source; warm_start starts from the old centroids; promote makes the name mean the new version, unless more than the share max_churn of the rows would change their cluster. Runs as the owner. Owner only';
+'fit a model (name, or name@version to start from that) again to the rows of its source as they are now, with all its options, and keep the result as the next version: clusters keep their ids and labels. source becomes the new source; warm_start starts from the old centroids; promote makes the name mean the new version, unless more than the share max_churn of the rows would change their cluster. Runs as the owner. Owner only';
 
 CREATE FUNCTION kmeans_drift(model text, source text DEFAULT NULL)
 RETURNS TABLE (cluster int, label text, share_then float8, share_now float8, psi float8,
@@ -86,7 +86,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
 
 COMMENT ON FUNCTION kmeans_drift(text, text) IS
-'How far the rows of a source (null: the model''s own, run as its owner) have moved away from the fit of a model (name or name@version), without fitting again: shares of the clusters then and now, their population stability index, RMS distance to the centroid now / then, share of rows above the score that 5 % of the fitted rows exceeded, and a verdict: stable, watch or refresh. The last row, cluster null, is for the whole model';
+'how far the rows of a source (null: the model''s own, run as its owner) have moved away from the fit of a model (name or name@version), without fitting again: shares of the clusters then and now, their population stability index, RMS distance to the centroid now / then, share of rows above the score that 5 % of the fitted rows exceeded, and a verdict: stable, watch or refresh. The last row, cluster null, is for the whole model';
 
 CREATE FUNCTION kmeans_transitions(
     model text,
@@ -100,7 +100,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
 
 COMMENT ON FUNCTION kmeans_transitions(text, int, int, text, text) IS
-'How many rows go from which cluster of version_a to which of version_b, and their share of all rows of from_cluster. Without a source the rows of version_b''s (run as the owner), with one its rows, labelled by both versions; with both the rows of source_a by version_a and those of source_b by version_b, matched on the model''s id column: a row of one side only has null on the other';
+'how many rows go from which cluster of version_a to which of version_b, and their share of all rows of from_cluster. Without a source the rows of version_b''s (run as the owner), with one its rows, labelled by both versions; with both the rows of source_a by version_a and those of source_b by version_b, matched on the model''s id column: a row of one side only has null on the other';
 
 CREATE FUNCTION kmeans_export(model text, format text DEFAULT 'json')
 RETURNS text

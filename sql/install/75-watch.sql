@@ -16,7 +16,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10;
 
 COMMENT ON FUNCTION kmeans_list_progress() IS
-'The fits that run in this database now and that the current user may see; what the view kmeans_progress shows';
+'the fits that run in this database now and that the current user may see; what the view kmeans_progress shows';
 
 CREATE VIEW kmeans_progress AS
 SELECT p.pid, p.model, p.phase, p.run, p.iteration, p.max_iter, p.rows_read,
@@ -24,7 +24,7 @@ SELECT p.pid, p.model, p.phase, p.run, p.iteration, p.max_iter, p.rows_read,
 FROM kmeans_list_progress() AS p;
 
 COMMENT ON VIEW kmeans_progress IS
-'The fits that run in this database now, of your sessions, or of all for superusers and members of pg_read_all_stats: one row each';
+'the fits that run in this database now, of your sessions, or of all for superusers and members of pg_read_all_stats: one row each';
 COMMENT ON COLUMN kmeans_progress.pid IS 'process of the session, as in pg_stat_activity';
 COMMENT ON COLUMN kmeans_progress.model IS 'name of the model; null for kmeans_choose_k';
 COMMENT ON COLUMN kmeans_progress.phase IS 'loading, preparing, seeding, iterating, summarizing, comparing (kmeans_choose_k) or storing';

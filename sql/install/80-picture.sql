@@ -75,7 +75,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION kmeans_make_blobs(int, int, int, float8, float8, float8, boolean, bigint) IS
-'Rows around random centers, the same numbers as scikit-learn''s make_blobs for the same seed: n_samples rows of n_features values (x) in centers blobs (y, from 0) of equal size; centers uniform between center_min and center_max, cluster_std the standard deviation around them; seed 0 to 4294967295, NULL draws one';
+'rows around random centers, the same numbers as scikit-learn''s make_blobs for the same seed: n_samples rows of n_features values (x) in centers blobs (y, from 0) of equal size; centers uniform between center_min and center_max, cluster_std the standard deviation around them; seed 0 to 4294967295, NULL draws one';
 
 CREATE FUNCTION kmeans_iris()
 RETURNS TABLE (id int, sepal_length float8, sepal_width float8, petal_length float8, petal_width float8, species text)
