@@ -67,6 +67,9 @@ SELECT fit_error(s) FROM unnest(ARRAY['', '   ', ';', '-- nothing', 'nosuch', 'n
   'SELECT $1', 'SELECT amount FROM shop.orders WHERE amount > $1', 'EXPLAIN SELECT 1', 'SHOW search_path', 'CALL nothing()', 'DROP TABLE shop.orders', 'CREATE TABLE x AS SELECT 1',
   'SELECT nosuch FROM shop.orders', 'SELECT 1 / 0 AS x', '"', 'shop."orders', 'SELECT FROM shop.orders']) s;
 SELECT error_of($$SELECT kmeans_fit('shop.orders', 'segments')$$);
+CREATE TABLE rows_to_label AS SELECT 1 AS x;
+SELECT error_of($$SELECT kmeans_assign('rows_to_label', 'segments')$$);
+DROP TABLE rows_to_label;
 SELECT count(*), sum(amount) FROM shop.orders;
 
 -- Columns that cannot be

@@ -63,7 +63,7 @@ km_fit_init_centroids(KmOptions *options, ArrayType *array)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("init_centroids is not a two-dimensional array"),
-				 errdetail("It is an array of k x features numbers, in original units.")));
+				 errdetail("It holds k arrays of one number per feature, in original units.")));
 	if (array_contains_nulls(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

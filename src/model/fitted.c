@@ -16,7 +16,7 @@ km_fitted_check_start(const KmOptions *options, int d)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("init_centroids has %d features, but the columns have %d",
 						options->init_d, d),
-				 errdetail("It is an array of k x features numbers, in original units.")));
+				 errdetail("It holds k arrays of one number per feature, in original units.")));
 }
 
 KmFitParams

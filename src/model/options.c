@@ -217,7 +217,7 @@ km_options_check(KmOptions *options)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("init_centroids has %d centroids, but k is %d",
 							options->init_k, options->k),
-					 errdetail("It is an array of k x features numbers, in original units.")));
+					 errdetail("It holds k arrays of one number per feature, in original units.")));
 		options->init = KM_INIT_CENTROIDS;
 	}
 	else if (options->init == KM_INIT_AUTO && options->n_init > 0)

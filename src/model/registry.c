@@ -26,6 +26,7 @@
 #include <ctype.h>
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -353,6 +354,8 @@ missing_model(const char *name, Snapshot snapshot)
 			 errmsg("model \"%s\" does not exist", name),
 			 close != NULL ?
 			 errhint("Perhaps you mean %s.", close) :
+			 OidIsValid(RelnameGetRelid(name)) ?
+			 errhint("\"%s\" is a relation, but the name of a model comes first.", name) :
 			 errhint("The view kmeans_models shows the models you may use.")));
 }
 
