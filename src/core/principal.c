@@ -30,12 +30,13 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/lanes.h"
 
 #define KM_PRINCIPAL_GUARD		6
 #define KM_PRINCIPAL_BLOCK		16	/* room for b */
 #define KM_PRINCIPAL_ROUNDS		200
-#define KM_PRINCIPAL_WORK		2e9		/* multiplications, about 2 s */
-#define KM_PRINCIPAL_STILL		1e-9	/* of the variance of all features */
+#define KM_PRINCIPAL_WORK		5e8		/* multiplications, well under a second */
+#define KM_PRINCIPAL_STILL		1e-7	/* of the variance of all features */
 #define KM_PRINCIPAL_SWEEPS		30
 
 typedef struct KmSubspace
@@ -71,6 +72,7 @@ static double take_coordinate(KmSubspace *space, int l);
 static double remove_earlier(KmSubspace *space, int l);
 static void finish_axis(const double *q, int d, double *axis);
 static double dot(const double *a, const double *b, int d);
+static void add_multiple(double *a, double factor, const double *b, int d);
 
 KmPrincipal *
 km_principal(KmTeam *team, const double *z, const int64_t *copies, int64_t n, int d,
@@ -229,10 +231,8 @@ subspace_multiply(KmSubspace *space)
 		for (int l = 0; l < space->b; l++)
 		{
 			double		along = part * dot(space->q + (size_t) l * d, space->row, d);
-			double	   *w = space->w + (size_t) l * d;
 
-			for (int t = 0; t < d; t++)
-				w[t] += along * space->row[t];
+			add_multiple(space->w + (size_t) l * d, along, space->row, d);
 		}
 		if (i % 16 == 0)
 			km_team_check(space->team);
@@ -417,10 +417,8 @@ remove_earlier(KmSubspace *space, int l)
 	for (int e = 0; e < l; e++)
 	{
 		const double *earlier = space->q + (size_t) e * d;
-		double		along = dot(q, earlier, d);
 
-		for (int t = 0; t < d; t++)
-			q[t] -= along * earlier[t];
+		add_multiple(q, -dot(q, earlier, d), earlier, d);
 	}
 	return sqrt(dot(q, q, d));
 }
@@ -438,12 +436,25 @@ finish_axis(const double *q, int d, double *axis)
 		axis[t] = q[largest] < 0 ? -q[t] : q[t];
 }
 
+/* four sums, since one would wait for each of its additions */
 static double
 dot(const double *a, const double *b, int d)
 {
-	double		sum = 0;
+	KmDoubles	sums = {0};
 
-	for (int t = 0; t < d; t++)
-		sum += a[t] * b[t];
-	return sum;
+#define DOT_BLOCK(t, width) \
+	sums += KM_LANES_LOAD(a + (t), width) * KM_LANES_LOAD(b + (t), width)
+	KM_LANES_BLOCKS(d, DOT_BLOCK);
+#undef DOT_BLOCK
+	return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+static void
+add_multiple(double *a, double factor, const double *b, int d)
+{
+#define ADD_BLOCK(t, width) \
+	KM_LANES_STORE(a + (t), KM_LANES_LOAD(a + (t), width) + \
+				   factor * KM_LANES_LOAD(b + (t), width), width)
+	KM_LANES_BLOCKS(d, ADD_BLOCK);
+#undef ADD_BLOCK
 }
