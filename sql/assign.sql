@@ -99,6 +99,10 @@ JOIN iris i ON i.id::text = o.id, kmeans_nearest('assign iris', i) n GROUP BY c 
 -- only what exceeds every fitted row
 SELECT id, cluster, round(outlier_score::numeric, 3) AS score, reason
 FROM kmeans_outliers('assign iris', 'TABLE iris UNION ALL VALUES (151, 5.0, 3.4, 1.5, 1.3, NULL), (152, 50, 3.4, 1.5, 0.2, NULL), (153, NULL, 1, 1, 1, NULL)', 0);
+-- rows of weight 0 have been fitted, too
+SELECT 1 FROM kmeans_fit('assign weightless', 'SELECT i AS id, i % 10 AS a, 100 AS b, 1 AS w FROM generate_series(1, 50) i UNION ALL VALUES (51, 5, 130, 0)', '{a,b}', k => 2, weight => 'w', id_column => 'id');
+SELECT count(*) FROM kmeans_outliers('assign weightless', contamination => 0);
+SELECT id, outlier_score > threshold AS above FROM kmeans_outliers('assign weightless', 'SELECT * FROM (VALUES (51, 5, 130, 0), (52, 5, 131, 1)) v(id, a, b, w)', contamination => 0);
 -- a model of one value: any other is infinitely far; equal scores in the order of the rows
 SELECT * FROM kmeans_outliers('assign one', 'SELECT * FROM (VALUES (5), (6), (5), (-1)) v(x)');
 -- a constant feature and a far one; many deviations, the three largest; huge ones

@@ -53,7 +53,7 @@ km_histogram_threshold(const KmHistogram *histogram, double contamination)
 
 	for (int b = 0; b < histogram->nbins; b++)
 		total += histogram->weight[b];
-	for (int b = 0; b < histogram->nbins; b++)
+	for (int b = 0; contamination > 0 && b < histogram->nbins; b++)
 	{
 		sum += histogram->weight[b];
 		if (sum >= (1 - contamination) * total)

@@ -60,7 +60,8 @@ typedef struct KmHistogram
 
 /*
  * The score that (1 - contamination) of the weight does not exceed: the upper
- * edge of its bin, but never more than the largest score.  0 if empty.
+ * edge of its bin, but never more than the largest score.  Without contamination
+ * it is the largest, which a row of weight 0 may have.  0 if empty.
  */
 extern double km_histogram_threshold(const KmHistogram *histogram,
 									 double contamination);
