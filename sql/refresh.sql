@@ -139,6 +139,16 @@ LATERAL (SELECT (xpath('//c/text()', query_to_xml(format(
   'SELECT coalesce(sum(w) FILTER (WHERE one IS DISTINCT FROM two), 0) / sum(w) AS c FROM (SELECT %s AS w, kmeans_predict(%L, k) AS one, kmeans_predict(%L, k) AS two FROM refresh_test.kinds k) p WHERE two IS NOT NULL',
   CASE WHEN name LIKE '%weight' THEN 'w' ELSE '1.0::float8' END, name || '@1', name), false, false, '')))[1]::text::float8 AS churn) o
 ORDER BY name;
+-- another metric: a cosine cluster is where the mean of its rows is
+SELECT 1 FROM kmeans_fit('place', 'SELECT a + 100 AS a, b FROM kinds WHERE b IS NOT NULL', k => 3, metric => 'cosine');
+SELECT kmeans_set_label('place', cluster, 'was ' || cluster) FROM kmeans_clusters('place');
+SELECT 1 FROM kmeans_fit('place', 'SELECT a + 100 AS a, b FROM kinds WHERE b IS NOT NULL', k => 3, replace => true);
+WITH cost AS (SELECT a.cluster AS old_id, b.cluster AS new_id, (a.centroid[1] - b.centroid[1]) ^ 2 + (a.centroid[2] - b.centroid[2]) ^ 2 AS d2
+  FROM kmeans_clusters('place@1') a, kmeans_clusters('place@2') b)
+SELECT bool_and(b.label = 'was ' || b.cluster) AS labels,
+  (SELECT sum(d2) FROM cost WHERE old_id = new_id) <= (SELECT min(x.d2 + y.d2 + z.d2) FROM cost x, cost y, cost z
+    WHERE (x.old_id, y.old_id, z.old_id) = (0, 1, 2) AND x.new_id <> y.new_id AND x.new_id <> z.new_id AND y.new_id <> z.new_id) + 1e-9 AS nearest
+FROM kmeans_clusters('place') b;
 -- with workers
 CREATE TABLE many AS SELECT i AS id, i % 5 * 10 + sin(i) * 4 AS a, i % 3 * 3 + cos(i * 3) * 2 AS b FROM generate_series(1, 200000) i;
 SELECT 1 FROM kmeans_fit('many', 'many', k => 6, scale => 'standard');

@@ -94,22 +94,33 @@ km_renew_length(const KmModel *old, int j)
 
 /*
  * An old centroid in original units, with the features of the new fit: a new
- * category has no share in it.  Under cosine a unit centroid has lost its
- * length.  While the scaling stays any length leads back to the same direction,
- * so rows that have not changed find their centroid where it was; as the
- * scaling changes, the point among the cluster's rows goes with them.
+ * category has no share in it.
+ *
+ * Under cosine a unit centroid has lost its length.  If the new fit asks for the
+ * direction only, and as long as the scaling stays, any length leads back to it,
+ * so rows that have not changed find their centroid where it was; as the scaling
+ * changes, the point among the cluster's rows goes with them.  For a fit that
+ * asks for the place, the mean of the rows is that.
  */
 static void
-km_renew_original(const KmRenewal *renewal, int j, int d, double *x)
+km_renew_original(const KmRenewal *renewal, int j, const KmSpace *new_space, double *x)
 {
 	const KmModel *old = renewal->old;
 	KmSpace		space = km_model_space(old);
-	double		length = space.unit ? km_renew_length(old, j) : 1;
+	Size		at = (Size) j * old->d;
 	double	   *old_x = palloc(mul_size(old->d, sizeof(double)));
+	int			d = new_space->d;
 
-	for (int t = 0; t < old->d; t++)
-		old_x[t] = old->centroids[(Size) j * old->d + t] * length;
-	km_space_back(&space, old_x, old_x);
+	if (space.unit && !new_space->unit)
+		memcpy(old_x, old->mean + at, old->d * sizeof(double));
+	else
+	{
+		double		length = space.unit ? km_renew_length(old, j) : 1;
+
+		for (int t = 0; t < old->d; t++)
+			old_x[t] = old->centroids[at + t] * length;
+		km_space_back(&space, old_x, old_x);
+	}
 
 	memset(x, 0, d * sizeof(double));
 	for (int t = 0; t < old->d; t++)
@@ -136,7 +147,7 @@ km_renew_carry(const KmRenewal *renewal, const KmSpace *space, bool *scaled)
 	{
 		double	   *c = carried + (Size) j * d;
 
-		km_renew_original(renewal, j, d, c);
+		km_renew_original(renewal, j, space, c);
 		if (scaled != NULL && !km_space_row(space, c, c))
 		{
 			memset(c, 0, d * sizeof(double));
