@@ -51,9 +51,10 @@ km_owner_check(const KmModelRef *ref)
 static void
 km_owner_context(void *arg)
 {
-	const KmModelRef *ref = arg;
+	const KmOwnerScope *scope = arg;
 
-	errcontext("source of model \"%s\", run as its owner", ref->name);
+	errcontext("source of model \"%s\", run as its owner, %s", scope->model,
+			   scope->owner);
 }
 
 void
@@ -63,8 +64,10 @@ km_owner_enter(const KmModelRef *ref, KmOwnerScope *scope)
 	SetUserIdAndSecContext(ref->owner,
 						   scope->sec_context | SECURITY_RESTRICTED_OPERATION);
 	scope->nestlevel = km_settings_push();
+	scope->model = ref->name;
+	scope->owner = GetUserNameFromId(ref->owner, false);
 	scope->context.callback = km_owner_context;
-	scope->context.arg = unconstify(KmModelRef *, ref);
+	scope->context.arg = scope;
 	scope->context.previous = error_context_stack;
 	error_context_stack = &scope->context;
 }

@@ -14,7 +14,8 @@
  *		... km_source_open(), km_source_load() or km_reader_run() ...
  *		km_owner_leave(&scope);
  *
- * Errors in between say in their context of which model the source was.
+ * Errors in between say in their context of which model the source was, and as
+ * whom it was run.
  * If an error leaves the section, the end of the transaction or subtransaction
  * restores user and settings.
  */
@@ -30,7 +31,9 @@ typedef struct KmOwnerScope
 	Oid			user;			/* who was it before */
 	int			sec_context;
 	int			nestlevel;
-	ErrorContextCallback context;	/* errors name the model */
+	const char *model;			/* errors name it, and whose rights count */
+	const char *owner;
+	ErrorContextCallback context;
 } KmOwnerScope;
 
 /*
