@@ -55,14 +55,14 @@ typedef struct KmHeatmap
 	int		   *features;		/* ascending */
 	double		left;			/* of the cells */
 	double		top;
-	double		cell_width;
+	double	   *edges;			/* nfeatures + 1: of the columns of cells */
 } KmHeatmap;
 
 static void choose_features(KmHeatmap *map);
 static int	compare_places(const void *a, const void *b);
 static int	compare_indexes(const void *a, const void *b);
 static int *first_indexes(KmPlace *places, int n, int wanted);
-static double widest_value(const KmHeatmap *map);
+static void place_columns(KmHeatmap *map);
 static double names_width(const KmHeatmap *map);
 static double names_height(const KmHeatmap *map);
 static void draw_note(StringInfo out, const KmHeatmap *map, double y, double width);
@@ -97,8 +97,8 @@ km_plot_profile(StringInfo out, const KmModel *model, const char *title, bool al
 	choose_features(&map);
 	map.left = EDGE + 8 + names_width(&map);
 	map.top = heading + NOTE + 16 + names_height(&map);
-	map.cell_width = Min(Max(widest_value(&map) + 8, CELL_WIDTH), MAX_CELL_WIDTH);
-	width = Max(map.left + map.nfeatures * map.cell_width + EDGE + names_height(&map), MIN_WIDTH);
+	place_columns(&map);
+	width = Max(map.edges[map.nfeatures] + EDGE + names_height(&map), MIN_WIDTH);
 	width = Max(width, map.left + (2 * STEPS + 1) * KEY_WIDTH + EDGE);
 	bottom = map.top + map.nclusters * CELL_HEIGHT;
 	height = bottom + KEY_ROOM;
@@ -178,16 +178,20 @@ compare_indexes(const void *a, const void *b)
 
 /* ---- Layout ---- */
 
-/* what the cells' texts take */
-static double
-widest_value(const KmHeatmap *map)
+/* each as broad as its values */
+static void
+place_columns(KmHeatmap *map)
 {
-	double		width = 0;
+	map->edges = palloc(mul_size(map->nfeatures + 1, sizeof(double)));
+	map->edges[0] = map->left;
+	for (int column = 0; column < map->nfeatures; column++)
+	{
+		double		width = CELL_WIDTH;
 
-	for (int row = 0; row < map->nclusters; row++)
-		for (int column = 0; column < map->nfeatures; column++)
-			width = Max(width, km_svg_width(value_text(map, row, column), KM_SVG_TICK));
-	return width;
+		for (int row = 0; row < map->nclusters; row++)
+			width = Max(width, km_svg_width(value_text(map, row, column), KM_SVG_TICK) + 8);
+		map->edges[column + 1] = map->edges[column] + Min(width, MAX_CELL_WIDTH);
+	}
 }
 
 static double
@@ -235,8 +239,8 @@ static void
 draw_names(StringInfo out, const KmHeatmap *map)
 {
 	for (int column = 0; column < map->nfeatures; column++)
-		km_svg_text_turned(out, "l", map->left + (column + 0.5) * map->cell_width, map->top - 6,
-						   NAME_ANGLE, map->model->features[map->features[column]],
+		km_svg_text_turned(out, "l", (map->edges[column] + map->edges[column + 1]) / 2,
+						   map->top - 6, NAME_ANGLE, map->model->features[map->features[column]],
 						   NAME_ROOM, KM_SVG_LABEL);
 }
 
@@ -261,8 +265,9 @@ draw_cell(StringInfo out, const KmHeatmap *map, int row, int column)
 	const KmModel *model = map->model;
 	int			t = map->features[column];
 	Size		cell = (Size) map->clusters[row] * model->d + t;
-	double		x = map->left + column * map->cell_width;
-	double		middle = x + map->cell_width / 2;
+	double		x = map->edges[column];
+	double		width = map->edges[column + 1] - x;
+	double		middle = x + width / 2;
 	double		y = map->top + row * CELL_HEIGHT;
 	double		z = map->profile->z[cell];
 	double		step = rint(z / STEP);
@@ -272,13 +277,13 @@ draw_cell(StringInfo out, const KmHeatmap *map, int row, int column)
 	if (!isnan(z))
 		colour = (int) Min(Max(step, -STEPS), STEPS) + STEPS;
 	strong = abs(colour - STEPS) >= STEPS - 1 && colour != NO_MEAN ? " strong" : "";
-	km_svg_rect(out, psprintf("z%d", colour), x + 1, y + 1, map->cell_width - 2, CELL_HEIGHT - 2);
+	km_svg_rect(out, psprintf("z%d", colour), x + 1, y + 1, width - 2, CELL_HEIGHT - 2);
 	if (colour == NO_MEAN)
 		return;
 	km_svg_text(out, psprintf("l m%s", strong), middle, y + 16,
 				fabs(z) < 0.05 ? "0 sd" : psprintf("%+.1f sd", z));
 	km_svg_text_within(out, psprintf("t m%s", strong), middle, y + 30,
-					   value_text(map, row, column), map->cell_width - 6, KM_SVG_TICK);
+					   value_text(map, row, column), width - 6, KM_SVG_TICK);
 }
 
 /* the mean of a cluster; of a cluster without one: nothing */

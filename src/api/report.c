@@ -70,8 +70,11 @@ static const char page_style[] =
 ".r{text-align:right;font-variant-numeric:tabular-nums}"
 "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-size:.95em}"
 ".w{white-space:normal;overflow-wrap:anywhere;min-width:10em}"
+".w:empty{min-width:0}"
 ".note{color:#666}"
 ".scroll{overflow-x:auto;margin:1em 0}"
+".scroll .km{max-width:max(100%,600px)}"
+".scroll .wide .km{max-width:none}"
 "@media (prefers-color-scheme:dark){body{color:#ddd;background:#16181c}h2{border-color:#444}th,td{border-color:#333}th,.note{color:#aaa}}";
 
 static void begin_page(KmReport *report);
@@ -139,7 +142,9 @@ kmeans_report(PG_FUNCTION_ARGS)
 	appendBinaryStringInfo(&report.body, rows.data, rows.len);
 	end_section(&report, "Rows");
 	add_clusters(&report);
+	appendStringInfoString(&report.body, "<div class=\"wide\">\n");
 	km_plot_profile(&report.body, report.model, "Profile", false);
+	appendStringInfoString(&report.body, "</div>\n");
 	end_section(&report, "Profile");
 	add_features(&report);
 	km_plot_silhouette(&report.body, report.model, evaluation, "Silhouettes", false);
