@@ -39,6 +39,7 @@ my %models = (
 	categories => q{'rows', '{channel,yes}', k => 3, metric => 'cosine', on_null => 'mean'},
 	one => q{'rows', '{n}', k => 1},
 	many => q{'rows', '{n,x}', k => 100},
+	unit => q{'rows', '{n,x}', k => 5, metric => 'cosine'},
 	query => q{'SELECT id, n, x * 2 AS y FROM rows WHERE n > 3', '{n,y}', k => 2});
 
 $node->safe_psql('postgres', $rows);
@@ -77,6 +78,7 @@ valid_pmml('<"&');
 # also where ids are not 0, 1, ...
 $node->safe_psql('postgres', q{SELECT kmeans_save('renumbered', (kmeans_get('scaled')::jsonb || '{"ids": [1, 2, 4, 5, 6, 8, 9, 70]}')::kmeans_model)});
 numpy_predicts($_) foreach ('scaled', 'renumbered');
+sqlite_labels($_) foreach ('euclidean', 'scaled', 'renumbered', 'many', 'one', 'unit');
 
 $node->stop;
 done_testing();
@@ -140,4 +142,32 @@ sub numpy_predicts
 	ok($output eq $node->safe_psql('postgres', "SELECT string_agg(kmeans_predict('$name', r)::text, ',' ORDER BY id) FROM rows AS r"),
 		"$name: numpy predicts the same from the JSON")
 	  or diag($errors);
+}
+
+# The exported SELECT, run by a server of another kind
+sub sqlite_labels
+{
+	my ($name) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir;
+	my $sql = export($name, 'sql');
+	my $output = '';
+
+	$sql =~ s/FROM \S+ AS source$/FROM plain AS source/;
+	append_to_file("$dir/rows.csv", $node->safe_psql('postgres',
+			q{COPY (SELECT id, n, x, "Amount ""net""" FROM rows ORDER BY id) TO STDOUT (FORMAT csv)}) . "\n");
+	append_to_file("$dir/select.sql", $sql);
+	append_to_file("$dir/label.py", <<"PYTHON");
+import csv, sqlite3
+database = sqlite3.connect(':memory:')
+database.execute('CREATE TABLE plain (id INTEGER, n INTEGER, x REAL, "Amount ""net""" REAL)')
+database.executemany('INSERT INTO plain VALUES (?, ?, ?, ?)', csv.reader(open('$dir/rows.csv')))
+query = open('$dir/select.sql').read()
+print(*(row[0] for row in database.execute(f"""SELECT coalesce("cluster" || label, 'none') FROM ({query}) AS s ORDER BY id""")), sep=',')
+PYTHON
+	IPC::Run::run([ '/usr/bin/python3', "$dir/label.py" ], '>', \$output, '2>', \my $errors);
+	chomp $output;
+	ok($output eq $node->safe_psql('postgres',
+			"SELECT string_agg(coalesce(kmeans_predict('$name', r) || kmeans_label('$name', r), 'none'), ',' ORDER BY id) FROM rows AS r"),
+		"$name: SQLite labels the rows alike")
+	  or diag($errors, substr($output, 0, 200));
 }
