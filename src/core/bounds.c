@@ -23,7 +23,7 @@
  *
  *		bound = gap + limit_a, when it was labelled
  *
- * Then a pass over rows that need no work reads 8 bytes a row, and writes none.
+ * Then a pass over rows that need no work reads 6 bytes a row, and writes none.
  *
  * Rounding is on the safe side: movements are rounded up (the computed distance
  * errs by less than (d + 4) 2^-52 of itself; KM_BOUNDS_LEAST covers squares
@@ -114,7 +114,7 @@ int
 km_bounds_failing(const KmBounds *bounds, const KmChunk *chunk, int64_t start,
 				  int n, int32_t *pick)
 {
-	const int32_t *label = chunk->label + start;
+	const uint16_t *label = chunk->label + start;
 	const float *bound = chunk->bound + start;
 	const float *limit = bounds->limit;
 	int			failing = 0;

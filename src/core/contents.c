@@ -28,7 +28,7 @@ km_contents_rows(KmTeam *team, KmChunk *contents, int d)
 		.arg = contents,.get = contents_get
 	};
 
-	contents->label = km_team_alloc(team, contents->nrows, sizeof(int32_t));
+	contents->label = km_team_alloc(team, contents->nrows, sizeof(uint16_t));
 	contents->bound = km_team_alloc(team, contents->nrows, sizeof(float));
 	contents->dist2 = km_team_alloc(team, contents->nrows, sizeof(double));
 	contents->bucket = km_team_alloc(team, contents->nrows, sizeof(uint16_t));

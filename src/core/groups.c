@@ -24,7 +24,7 @@ km_groups_free(KmTeam *team, KmGroups *groups)
 }
 
 void
-km_groups_sort(KmGroups *groups, const int32_t *label, int n)
+km_groups_sort(KmGroups *groups, const uint16_t *label, int n)
 {
 	int32_t    *end = groups->end;
 	int32_t		before = 0;

@@ -23,7 +23,7 @@ extern KmGroups *km_groups_create(KmTeam *team, int k);
 extern void km_groups_free(KmTeam *team, KmGroups *groups);
 
 /* sort n <= KM_GROUPS_ROWS rows by label; within a cluster they keep their order */
-extern void km_groups_sort(KmGroups *groups, const int32_t *label, int n);
+extern void km_groups_sort(KmGroups *groups, const uint16_t *label, int n);
 
 /* where the rows of cluster j begin and end in pick */
 static inline int

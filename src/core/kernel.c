@@ -336,9 +336,10 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 
 void
 km_kernel_own(KmKernel *kernel, const double *values, int nrows,
-			  const int32_t *label, double *dist2, double *z)
+			  const uint16_t *label, double *dist2, double *z)
 {
 	size_t		d = (size_t) kernel->space->d;
+	int32_t		own[KM_TILE];
 
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
@@ -346,8 +347,10 @@ km_kernel_own(KmKernel *kernel, const double *values, int nrows,
 		KernelTile	tile = kernel_tile(kernel, (KmScoreRows) {values + start * d, NULL,
 													  kernel->all}, n);
 
+		for (int i = 0; i < n; i++)
+			own[i] = label[start + i];
 		km_definition_own(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
-						  label + start, dist2 + start);
+						  own, dist2 + start);
 		if (z != NULL)
 			kernel_copy(kernel, &tile, z + start * d);
 	}

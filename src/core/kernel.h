@@ -67,7 +67,7 @@ extern void km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
  * label[i].
  */
 extern void km_kernel_own(KmKernel *kernel, const double *values, int nrows,
-						  const int32_t *label, double *dist2, double *z);
+						  const uint16_t *label, double *dist2, double *z);
 
 /*
  * The same rows' squared distances to every centroid: all[i * k + j].

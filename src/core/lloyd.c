@@ -93,7 +93,7 @@ static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
 static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
 								  int64_t start, int n, int64_t *undecided);
 static void lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
-						   const int32_t *label);
+						   const uint16_t *label);
 static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
 						   int to);
 static double lloyd_inertia(Lloyd *l);
@@ -236,8 +236,9 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
 		*undecided += !(l->gap[i] > 0);
 	if (first)
 	{
-		memcpy(chunk->label + start, l->nearest, n * sizeof(int32_t));
-		lloyd_add_rows(l, chunk, start, n, l->nearest);
+		for (int i = 0; i < n; i++)
+			chunk->label[start + i] = (uint16_t) l->nearest[i];
+		lloyd_add_rows(l, chunk, start, n, chunk->label + start);
 		return n;
 	}
 	for (int i = 0; i < n; i++)
@@ -247,7 +248,7 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
 		if (chunk->label[row] == l->nearest[i])
 			continue;
 		lloyd_move_row(l, chunk, row, chunk->label[row], l->nearest[i]);
-		chunk->label[row] = l->nearest[i];
+		chunk->label[row] = (uint16_t) l->nearest[i];
 		reassigned++;
 	}
 	return reassigned;
@@ -256,7 +257,7 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
 /* to the sums, cluster by cluster; with weights one by one */
 static void
 lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
-			   const int32_t *label)
+			   const uint16_t *label)
 {
 	if (chunk->weight != NULL)
 	{
@@ -515,7 +516,7 @@ lloyd_farthest(Lloyd *l, int wanted)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
-			const int32_t *label = chunk->label + start;
+			const uint16_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
 			km_kernel_own(l->kernel, km_chunk_rows(chunk, l->d, start, n), n, label,
@@ -557,7 +558,7 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
-			const int32_t *label = chunk->label + start;
+			const uint16_t *label = chunk->label + start;
 			double		dist2[KM_TILE];
 
 			km_kernel_own(l->kernel, km_chunk_rows(chunk, l->d, start, n), n, label,

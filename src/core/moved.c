@@ -8,7 +8,7 @@
 #include "core/sums.h"
 
 static void count_rows(const KmFormer *former, const int32_t *before,
-					   const int32_t *now, const int32_t *ids,
+					   const uint16_t *now, const int32_t *ids,
 					   const double *weight, int n, KmExact *sums);
 
 double
@@ -47,7 +47,7 @@ km_moved_share(KmTeam *team, KmRows *rows, const KmFormer *former,
 
 /* add the weight of the rows that have moved, and of all */
 static void
-count_rows(const KmFormer *former, const int32_t *before, const int32_t *now,
+count_rows(const KmFormer *former, const int32_t *before, const uint16_t *now,
 		   const int32_t *ids, const double *weight, int n, KmExact *sums)
 {
 	int			moved = 0;

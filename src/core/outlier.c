@@ -169,7 +169,7 @@ struct KmOutliers
 	double	   *tile;			/* d x KM_TILE: rows, feature by feature */
 	double		own[KM_GROUPS_ROWS];	/* a row's own reference */
 	int32_t		far[KM_GROUPS_ROWS];	/* rows that others may be a reference of, */
-	int32_t		far_label[KM_GROUPS_ROWS];	/* and their labels */
+	uint16_t	far_label[KM_GROUPS_ROWS];	/* and their labels */
 };
 
 static void outliers_rivals(KmOutliers *outliers);
@@ -335,7 +335,7 @@ outliers_meet(KmOutliers *outliers, int j, const double *dist2)
 }
 
 void
-km_outliers_score(KmOutliers *outliers, const double *values, const int32_t *label,
+km_outliers_score(KmOutliers *outliers, const double *values, const uint16_t *label,
 				  const double *dist2, int n, double *score)
 {
 	const double *reference = outliers->reference;

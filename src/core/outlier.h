@@ -23,7 +23,7 @@ extern void km_outliers_free(KmOutliers *outliers);
 
 /* of n <= KM_GROUPS_ROWS raw rows; label[i]: the nearest, at dist2[i] */
 extern void km_outliers_score(KmOutliers *outliers, const double *values,
-							  const int32_t *label, const double *dist2, int n,
+							  const uint16_t *label, const double *dist2, int n,
 							  double *score);
 
 /* Scores by weight, while they are counted. */

@@ -39,7 +39,7 @@ static void quality_sum_init(QualitySum *sum);
 static void quality_sum_add(QualitySum *sum, double w, double x);
 static const KmExact *quality_sum_done(QualitySum *sum);
 static void assess_rows(const double *all, const double *w, int n, int k,
-						int32_t *label, QualitySum *inertia, QualitySum *simplified,
+						uint16_t *label, QualitySum *inertia, QualitySum *simplified,
 						KmExact *weight);
 static int	assess_present(KmTeam *team, KmRows *rows, int k);
 static KmSpread *spread_create(KmTeam *team, int k, int d);
@@ -137,7 +137,7 @@ km_assess(KmTeam *team, KmRows *rows, const KmSpace *space,
 }
 
 static void
-assess_rows(const double *all, const double *w, int n, int k, int32_t *label,
+assess_rows(const double *all, const double *w, int n, int k, uint16_t *label,
 			QualitySum *inertia, QualitySum *simplified, KmExact *weight)
 {
 	for (int i = 0; i < n; i++)
@@ -158,7 +158,7 @@ assess_rows(const double *all, const double *w, int n, int k, int32_t *label,
 			else if (dist2[j] < second)
 				second = dist2[j];
 		}
-		label[i] = nearest;
+		label[i] = (uint16_t) nearest;
 		quality_sum_add(inertia, w != NULL ? w[i] : 1, least);
 		if (k > 1)
 			quality_sum_add(simplified, 1,

@@ -47,7 +47,7 @@ typedef struct KmChunk
 	double	   *room;			/* where floats are widened: km_rows_batch(d) x d, or
 								 * nrows x d if that is less */
 	double	   *weight;			/* nrows, finite and >= 0; NULL: all are 1 */
-	int32_t    *label;			/* nrows: index of the cluster */
+	uint16_t   *label;			/* nrows: index of the cluster, below KM_MAX_CLUSTERS */
 	float	   *bound;			/* nrows: for pruning */
 	double	   *dist2;			/* nrows: squared distances of seeding and summary */
 	uint16_t   *bucket;			/* nrows: seeding's hash buckets */

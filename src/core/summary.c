@@ -93,7 +93,7 @@ static void summary_centers(Summarizer *s, const double *centroids);
 static void summary_means(Summarizer *s);
 static void summary_collect(Summarizer *s);
 static void summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n);
-static void summary_label(Summarizer *s, const double *values, int32_t *label,
+static void summary_label(Summarizer *s, const double *values, uint16_t *label,
 						  double *dist2, int n);
 static void summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
 									const double *values, const double *dist2,
@@ -365,20 +365,26 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 
 /* a batch's labels and distances */
 static void
-summary_label(Summarizer *s, const double *values, int32_t *label, double *dist2, int n)
+summary_label(Summarizer *s, const double *values, uint16_t *label, double *dist2, int n)
 {
 	size_t		d = (size_t) s->summary->d;
 
+	int32_t		nearest[KM_TILE];
+
 	for (int i = 0; i < n && s->renumbered != NULL; i++)
-		label[i] = s->renumbered[label[i]];
+		label[i] = (uint16_t) s->renumbered[label[i]];
 	for (int i = 0; i < n; i += KM_TILE)
 	{
 		int			m = n - i < KM_TILE ? n - i : KM_TILE;
 
 		if (s->renumbered != NULL)
+		{
 			km_kernel_own(s->kernel, values + i * d, m, label + i, dist2 + i, NULL);
-		else
-			km_kernel_assign(s->kernel, values + i * d, m, label + i, dist2 + i, NULL);
+			continue;
+		}
+		km_kernel_assign(s->kernel, values + i * d, m, nearest, dist2 + i, NULL);
+		for (int r = 0; r < m; r++)
+			label[i + r] = (uint16_t) nearest[r];
 	}
 }
 

@@ -414,8 +414,12 @@ km_choose_append_labels(KmPoints *points, StringInfo labels)
 	{
 		KmChunk    *chunk = km_rows_get(rows, c);
 
-		appendBinaryStringInfo(labels, (const char *) chunk->label,
-							   chunk->nrows * sizeof(int32));
+		for (int64 i = 0; i < chunk->nrows; i++)
+		{
+			int32		label = chunk->label[i];
+
+			appendBinaryStringInfo(labels, (const char *) &label, sizeof(int32));
+		}
 	}
 }
 

@@ -12,7 +12,7 @@
  *		values: capacity x d doubles or floats, and up to 4 bytes of padding
  *		marks: what the core notes beside the rows
  *			dist2: capacity doubles, or bound: as many floats
- *			label: capacity int32s
+ *			label: capacity uint16s
  *			bucket: capacity uint16s
  *
  * Bounds use the memory of dist2, since seeding is over when they are needed.
@@ -51,7 +51,7 @@
 /* a chunk is at most this part of the budget */
 #define KM_STORE_CHUNK_SHARE	16
 
-#define KM_STORE_MARK_BYTES		(sizeof(double) + sizeof(int32) + sizeof(uint16))
+#define KM_STORE_MARK_BYTES		(sizeof(double) + 2 * sizeof(uint16))
 
 #define KM_STORE_HUGE_PAGE		((Size) 2 * 1024 * 1024)
 
@@ -349,8 +349,8 @@ km_store_lay_out(KmStore *store, KmStoreChunk *chunk, char *block)
 	rows->dist2 = (double *) (start + km_store_values_bytes(store, store->narrow,
 															chunk->capacity));
 	rows->bound = (float *) rows->dist2;
-	rows->label = (int32 *) (rows->dist2 + chunk->capacity);
-	rows->bucket = (uint16 *) (rows->label + chunk->capacity);
+	rows->label = (uint16 *) (rows->dist2 + chunk->capacity);
+	rows->bucket = rows->label + chunk->capacity;
 }
 
 /* Make sure that so many rows of floats can be read as doubles. */

@@ -281,12 +281,12 @@ rows_create(const double *values, const double *weight, int64_t n, int d,
 		rows->weight = malloc(n * sizeof(double) + 1);
 		memcpy(rows->weight, weight, n * sizeof(double));
 	}
-	rows->label = malloc(n * sizeof(int32_t) + 1);
+	rows->label = malloc(n * sizeof(uint16_t) + 1);
 	rows->bound = malloc(n * sizeof(float) + 1);
 	rows->dist2 = malloc(n * sizeof(double) + 1);
 	rows->bucket = malloc(n * sizeof(uint16_t) + 1);
 	for (int64_t i = 0; i < n; i++)
-		rows->label[i] = -1;
+		rows->label[i] = UINT16_MAX;
 	for (int c = 0; c < nchunks; c++)
 	{
 		int64_t		start = c * chunk_rows;

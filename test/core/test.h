@@ -44,7 +44,7 @@ typedef struct TestRows
 	KmChunk    *chunks;
 	double	   *values;
 	double	   *weight;
-	int32_t    *label;
+	uint16_t   *label;
 	float	   *bound;
 	double	   *dist2;
 	uint16_t   *bucket;

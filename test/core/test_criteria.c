@@ -59,11 +59,13 @@ test_iris(void)
 	KmAssessment a = km_assess(team, &rows->rows, &space, iris_centroids, 3);
 	KmGrid	   *grid = km_quality_grid(team, &rows->rows, &space);
 	KmSpread   *spread = km_spread(team, &rows->rows, &space, grid, 3);
-	KmLabeling	labelings[2] = {{3, rows->label}, {1, NULL}};
+	int32_t		nearest[150];
 	int32_t		one[150] = {0};
+	KmLabeling	labelings[2] = {{3, nearest}, {1, one}};
 	double	   *values;
 
-	labelings[1].label = one;
+	for (int i = 0; i < 150; i++)
+		nearest[i] = rows->label[i];
 	values = km_silhouettes(team, iris, NULL, n, 4, labelings, 2);
 	ok(a.n == 150 && a.weight == 150 && near(a.inertia, 78.851441426146, 1e-13),
 	   "quality: inertia of Iris");
@@ -92,7 +94,7 @@ test_spread(void)
 	KmSpread   *spread;
 
 	/* cluster 1 is empty, and a row of weight 0 does not count */
-	memcpy(rows->label, (int32_t[]) {0, 0, 2, 2, 2}, 5 * sizeof(int32_t));
+	memcpy(rows->label, (uint16_t[]) {0, 0, 2, 2, 2}, 5 * sizeof(uint16_t));
 	spread = km_spread(team, &rows->rows, &space, grid, 3);
 	ok(spread->present == 2 && spread->total_weight == 6 && spread->weight[2] == 4 &&
 	   spread->mean[0] == 1 && isnan(spread->mean[1]) && spread->mean[2] == 12 &&
@@ -103,7 +105,7 @@ test_spread(void)
 	   "quality: Calinski-Harabasz by hand");
 	km_spread_free(team, spread);
 
-	memset(rows->label, 0, 5 * sizeof(int32_t));
+	memset(rows->label, 0, 5 * sizeof(uint16_t));
 	spread = km_spread(team, &rows->rows, &space, grid, 3);
 	ok(isnan(km_davies_bouldin(team, spread)) && isnan(km_calinski_harabasz(spread)) &&
 	   near(km_spread_total(spread, false), 18 + 2 * 121.0 * 4 / 6, 1e-14),

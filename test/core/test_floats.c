@@ -22,7 +22,7 @@ typedef struct Found
 	double		centroids[K * MAX_D];
 	double		numbers[16 + 4 * MAX_D + 2 * K * MAX_D];
 	int			n;
-	int32_t		label[N];
+	uint16_t	label[N];
 } Found;
 
 static void

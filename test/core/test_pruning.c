@@ -232,7 +232,7 @@ run_member(KmTeam *team, void *arg)
 }
 
 static bool
-same_run(const Run *a, const Run *b, const int32_t *label)
+same_run(const Run *a, const Run *b, const uint16_t *label)
 {
 	bool		good = a->n == b->n && a->result.n_iter == b->result.n_iter &&
 		a->result.converged == b->result.converged &&
@@ -247,7 +247,7 @@ same_run(const Run *a, const Run *b, const int32_t *label)
 	for (int p = 0; p < MAX_TEAM && b->part[p] != NULL; p++)
 	{
 		good = good && memcmp(b->part[p]->label, label + at,
-							  b->part[p]->rows.n * sizeof(int32_t)) == 0;
+							  b->part[p]->rows.n * sizeof(uint16_t)) == 0;
 		at += b->part[p]->rows.n;
 	}
 	return good;

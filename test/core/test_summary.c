@@ -282,7 +282,7 @@ test_renumbered(void)
 	double		turned[CLUSTERS * D];
 	double		ends[2] = {-1, 1};
 	int32_t		place[CLUSTERS];
-	int32_t    *label = malloc(ROWS * sizeof(int32_t));
+	uint16_t   *label = malloc(ROWS * sizeof(uint16_t));
 	bool		unique = true;
 	bool		good = true;
 
@@ -304,10 +304,10 @@ test_renumbered(void)
 			memcpy(turned + place[j] * D, start + j * D, D * sizeof(double));
 		}
 		given = km_summarize(team, &rows->rows, &space, stats, turned, CLUSTERS, place);
-		memcpy(label, rows->label, ROWS * sizeof(int32_t));
+		memcpy(label, rows->label, ROWS * sizeof(uint16_t));
 		anew = km_summarize(team, &rows->rows, &space, stats, turned, CLUSTERS, NULL);
 		good = good && same_summary(given, anew) &&
-			memcmp(label, rows->label, ROWS * sizeof(int32_t)) == 0;
+			memcmp(label, rows->label, ROWS * sizeof(uint16_t)) == 0;
 		ok(!km_lloyd(team, &between->rows, &line, grid1, &params, ends, 2).unique,
 		   "lloyd: a row between two centroids is noticed (pruning %d)", pruning);
 		km_summary_free(team, anew);
