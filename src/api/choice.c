@@ -10,6 +10,7 @@
 #include "model/fitted.h"
 #include "model/fitting.h"
 #include "model/options.h"
+#include "utils/snapmgr.h"
 
 /* One call. */
 typedef struct KmChooseCall
@@ -119,6 +120,7 @@ choose_run(KmChooseCall *call)
 	};
 
 	fit->source = km_source_open(&source);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	fit->on_null = options->on_null;
 	fit->scale = options->scale;
 	fit->metric = options->metric;
@@ -127,6 +129,7 @@ choose_run(KmChooseCall *call)
 	fit->arg = call;
 	call->job.fit = fit;
 	km_choose_run(&call->job);
+	PopActiveSnapshot();
 
 	if (call->job.distinct > 0)
 		ereport(NOTICE,

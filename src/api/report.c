@@ -8,9 +8,9 @@
  * shows some, and says so.  Should a section not fit into what is left of the
  * page's 500 kB, it is left out, and the page says that.
  *
- * The rows of the source are read twice, for the picture and for the
- * evaluation, before anything is written; what cannot be read is an error, so
- * a page is always whole.
+ * The rows of the source are read twice under one snapshot, for the picture and
+ * for the evaluation, before anything is written; what cannot be read is an
+ * error, so a page is always whole.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@
 #include "model/fitted.h"
 #include "model/profile.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(kmeans_report);
@@ -132,9 +133,13 @@ kmeans_report(PG_FUNCTION_ARGS)
 	initStringInfo(&report.page);
 	initStringInfo(&report.body);
 	initStringInfo(&rows);
+	km_feed_lock(&feed);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	feed.locked = true;
 	km_plot_rows(&rows, &feed, &look);
 	feed.weight = arg.info.weight;
 	evaluation = km_evaluate(&feed, EVALUATED_ROWS, 0);
+	PopActiveSnapshot();
 	report.profile = km_profile(report.model);
 
 	begin_page(&report);

@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "engine/pack.h"
 #include "engine/reader.h"
@@ -89,7 +90,11 @@ km_reader_run(const KmReaderSpec *spec, KmReaderCallback callback, void *arg)
 										ALLOCSET_DEFAULT_SIZES);
 	reader->batchcxt = AllocSetContextCreate(reader->cxt, "kmeans batch",
 											 ALLOCSET_DEFAULT_SIZES);
+	if (!spec->locked)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	reader_execute(reader);
+	if (!spec->locked)
+		PopActiveSnapshot();
 	n_read = reader->n_read;
 	MemoryContextDelete(reader->cxt);
 	pfree(reader);

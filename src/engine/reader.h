@@ -34,6 +34,12 @@ typedef struct KmReaderSpec
 	const char *id_column;		/* NULL: the row's ordinal */
 	bool		id_optional;	/* if there is no such column: a NOTICE, and the
 								 * ordinal */
+
+	/*
+	 * The caller has locked the source, and the rows are those of the active
+	 * snapshot.  Otherwise they are those there are once the source is locked.
+	 */
+	bool		locked;
 } KmReaderSpec;
 
 /*

@@ -306,15 +306,10 @@ km_source_build_query(const KmSourceParse *parse, const char *condition)
 /*
  * The query that reads a range of blocks.  It names the relation itself, never
  * a partition, whose grants and policies may be others.
- *
- * Rewriting also locks the relations below views, as the analysis has locked
- * those that are named: a snapshot that is taken now shows what was done to
- * them until then.
  */
 static void
-km_source_find_ranges(const KmSourceParse *parse)
+km_source_find_ranges(const KmSourceParse *parse, List *rewritten)
 {
-	List	   *rewritten = QueryRewrite(copyObject(parse->query));
 	RangeTblEntry *entry;
 
 	if (!parse->is_relation || list_length(rewritten) != 1)
@@ -326,22 +321,46 @@ km_source_find_ranges(const KmSourceParse *parse)
 			km_source_build_query(parse, " WHERE s.ctid >= $1 AND s.ctid < $2");
 }
 
+/* Find out what the text is, and what its names mean here and now. */
+static void
+km_source_bind(KmSourceParse *parse)
+{
+	List	   *names = km_source_split_name(parse->spec->text);
+	const char *text = parse->spec->text;
+
+	parse->is_relation = names != NIL;
+	if (parse->is_relation)
+		text = km_source_relation_query(parse, names);
+	else
+		parse->hint_relation = km_source_leading_relation(text);
+	km_source_analyse(parse, text);
+}
+
+/*
+ * Lock what will be read, and return the query as rewritten.  Analysis has
+ * locked the relations that are named; to rewrite it locks those below views, to
+ * plan it their partitions.
+ */
+static List *
+km_source_lock_relations(const KmSourceParse *parse)
+{
+	List	   *rewritten = QueryRewrite(copyObject(parse->query));
+	ListCell   *lc;
+
+	foreach(lc, rewritten)
+		(void) pg_plan_query(copyObject(lfirst_node(Query, lc)), parse->spec->text, 0,
+							 NULL);
+	return rewritten;
+}
+
 KmSource *
 km_source_open(const KmSourceSpec *spec)
 {
 	KmSourceParse parse = {.spec = spec};
-	List	   *names = km_source_split_name(spec->text);
-	const char *text = spec->text;
 	int			nestlevel;
 
 	parse.source = palloc0(sizeof(KmSource));
-	parse.is_relation = names != NIL;
-	if (parse.is_relation)
-		text = km_source_relation_query(&parse, names);
-	else
-		parse.hint_relation = km_source_leading_relation(text);
-
-	km_source_analyse(&parse, text);
+	km_source_bind(&parse);
 	km_pick_columns(spec, parse.query->targetList, parse.source);
 
 	nestlevel = km_settings_push();
@@ -357,8 +376,18 @@ km_source_open(const KmSourceSpec *spec)
 	if (!km_traits_is_temporary(parse.query))
 		parse.source->stored = parse.text;
 	parse.source->query = km_source_build_query(&parse, "");
-	km_source_find_ranges(&parse);
+	km_source_find_ranges(&parse, km_source_lock_relations(&parse));
 	return parse.source;
+}
+
+void
+km_source_lock(const char *text, const char *model)
+{
+	KmSourceSpec spec = {.text = text, .model = model};
+	KmSourceParse parse = {.spec = &spec};
+
+	km_source_bind(&parse);
+	(void) km_source_lock_relations(&parse);
 }
 
 void

@@ -64,8 +64,18 @@ typedef struct KmSource
 /*
  * Raises the errors of the reference for sources and columns, and a NOTICE
  * about the columns chosen if the spec left that open.
+ *
+ * All that will be read is locked then.  Rows are read under the active snapshot:
+ * unless that has to be an older one, take one now.  The statement's shows a
+ * table as empty that was truncated and loaded while we waited for the lock.
  */
 extern KmSource *km_source_open(const KmSourceSpec *spec);
+
+/*
+ * Only the locks, for several readings under one snapshot; model is for hints and
+ * may be NULL.
+ */
+extern void km_source_lock(const char *text, const char *model);
 
 typedef struct KmLoad
 {

@@ -4,13 +4,31 @@
  */
 #include "postgres.h"
 
+#include "engine/source.h"
 #include "model/feed.h"
 #include "model/owner.h"
 
+static const char *km_feed_model(const KmFeed *feed);
 static KmReaderSpec km_feed_spec(const KmFeed *feed, const KmColumn *columns,
 								 int ncolumns);
 static int64 km_feed_execute(const KmFeed *feed, KmReaderSpec *spec,
 							 KmReaderCallback callback, void *arg);
+
+void
+km_feed_lock(const KmFeed *feed)
+{
+	KmOwnerScope scope;
+
+	if (feed->source != NULL)
+	{
+		km_source_lock(feed->source, km_feed_model(feed));
+		return;
+	}
+	(void) km_owner_source(feed->ref, feed->info);
+	km_owner_enter(feed->ref, &scope);
+	km_source_lock(feed->info->source, km_feed_model(feed));
+	km_owner_leave(&scope);
+}
 
 int64
 km_feed_run(const KmFeed *feed, KmReaderCallback callback, void *arg)
@@ -34,17 +52,25 @@ km_feed_run_columns(const KmFeed *feed, const KmColumn *columns, int ncolumns,
 	return km_feed_execute(feed, &spec, callback, arg);
 }
 
+/* for hints */
+static const char *
+km_feed_model(const KmFeed *feed)
+{
+	return feed->ref != NULL ? feed->ref->name : NULL;
+}
+
 static KmReaderSpec
 km_feed_spec(const KmFeed *feed, const KmColumn *columns, int ncolumns)
 {
 	KmReaderSpec spec = {
 		.text = feed->source,
-		.model = feed->ref != NULL ? feed->ref->name : NULL,
+		.model = km_feed_model(feed),
 		.columns = columns,
 		.ncolumns = ncolumns,
 		.weight = feed->weight,
 		.ids = feed->ids,
-		.id_column = feed->id_column
+		.id_column = feed->id_column,
+		.locked = feed->locked
 	};
 
 	if (feed->id_column == NULL && feed->info != NULL)

@@ -27,7 +27,15 @@ typedef struct KmFeed
 	bool		ids;			/* are they wanted? */
 	const char *id_column;		/* NULL: the model's, if it has one and the source
 								 * too, else the ordinal */
+	bool		locked;			/* see below */
 } KmFeed;
+
+/*
+ * Lock a feed's source.  For several readings under one snapshot: lock, make a
+ * snapshot active, and read from feeds that are locked.  Any other is locked when
+ * it is read, which is then done under a snapshot of its own.
+ */
+extern void km_feed_lock(const KmFeed *feed);
 
 /*
  * Pass all rows to the callback, as km_reader_run() does; returns their

@@ -94,7 +94,8 @@ km_refresh_churn(const KmRefresh *refresh)
 	const KmFitJob *job = &fitting->job;
 	KmFeed		feed = {
 		.source = fitting->source,
-		.weight = fitting->options.weight
+		.weight = fitting->options.weight,
+		.locked = true
 	};
 
 	if (job->former != NULL)

@@ -22,6 +22,7 @@
 #include "model/transitions.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
 
@@ -101,7 +102,7 @@ static void crosstab_put(const KmCrosstab *crosstab, const KmPairCount *count,
 						 KmTransitionCallback callback, void *arg);
 static void receive_twice_labelled(void *arg, int n, const double *weights,
 								   const int32 *a, const int32 *b);
-static void read_side(const KmFeed *feed, int number, KmCrosstab *crosstab,
+static void read_side(KmFeed feed, int number, KmCrosstab *crosstab,
 					  KmSorter *rows);
 static void receive_side(void *arg, const KmBatch *batch);
 static void match_rows(KmSorter *rows, KmCrosstab *crosstab);
@@ -140,20 +141,24 @@ km_transitions_matched(const KmFeed *a, const KmFeed *b,
 
 	crosstab_begin(&crosstab, a->model->k, b->model->k);
 	sorter_begin(&rows, types, ROW_COLUMNS);
-	read_side(a, 0, &crosstab, &rows);
-	read_side(b, 1, &crosstab, &rows);
+	km_feed_lock(a);
+	km_feed_lock(b);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	read_side(*a, 0, &crosstab, &rows);
+	read_side(*b, 1, &crosstab, &rows);
+	PopActiveSnapshot();
 	match_rows(&rows, &crosstab);
 	sorter_end(&rows);
 	crosstab_end(&crosstab, callback, arg);
 }
 
 static void
-read_side(const KmFeed *feed, int number, KmCrosstab *crosstab, KmSorter *rows)
+read_side(KmFeed feed, int number, KmCrosstab *crosstab, KmSorter *rows)
 {
 	KmSide		side = {
 		.number = number,
-		.model = feed->model,
-		.space = {.d = feed->model->d},
+		.model = feed.model,
+		.space = {.d = feed.model->d},
 		.crosstab = crosstab,
 		.rows = rows
 	};
@@ -161,7 +166,8 @@ read_side(const KmFeed *feed, int number, KmCrosstab *crosstab, KmSorter *rows)
 	side.kernel = km_kernel_create(km_team_alone(CurrentMemoryContext), &side.space,
 								   side.model->k);
 	km_kernel_set(side.kernel, side.model->centroids, side.model->k);
-	(void) km_feed_run(feed, receive_side, &side);
+	feed.locked = true;
+	(void) km_feed_run(&feed, receive_side, &side);
 	km_kernel_free(side.kernel);
 }
 
