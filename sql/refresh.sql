@@ -204,6 +204,33 @@ SELECT error_of($$SELECT kmeans_refresh('seg')$$);
 COMMIT;
 SELECT version = :before AS stands FROM kmeans_models WHERE model = 'seg';
 
+-- a source that changes the model it is read for: once refreshes it itself, which would use an id twice
+CREATE TABLE shared AS SELECT x FROM unnest(ARRAY[1, 2, 3, 4]) x;
+CREATE FUNCTION again(statement text, OUT n bigint) LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT versions INTO n FROM kmeans_models WHERE model = 'self';
+  IF n = 1 THEN
+    EXECUTE statement;
+  END IF;
+END $$;
+ALTER FUNCTION again(text) SET search_path = refresh_test, :ext;
+SELECT version FROM kmeans_fit('self', 'SELECT x::float8 FROM refresh_test.shared', ARRAY['x'], k => 2);
+SELECT error_of(format('SELECT kmeans_refresh(''self'', %L)', format('SELECT x::float8 FROM refresh_test.shared, refresh_test.again(%L)', statement)))
+FROM (VALUES ('SELECT kmeans_refresh(''self'')'), ('SELECT kmeans_refresh(''self'', promote => false)'),
+             ('SELECT kmeans_set_label(''self'', 0, ''a'')'), ('SELECT kmeans_rename(''self'', ''other'')'), ('SELECT kmeans_drop(''self'')'),
+             ('SELECT kmeans_models FROM kmeans_models')) s(statement);
+-- ... what it has changed and taken back does not count
+CREATE FUNCTION tried() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM kmeans_drop('self');
+  RAISE division_by_zero;
+EXCEPTION WHEN division_by_zero THEN
+  RETURN 1;
+END $$;
+ALTER FUNCTION tried() SET search_path = refresh_test, :ext;
+SELECT n_rows, churn FROM kmeans_refresh('self', 'SELECT x::float8 FROM shared, tried()');
+SELECT model, versions FROM kmeans_models WHERE model = 'self';
+
 -- hostile names
 CREATE SCHEMA "ref ""% s'";
 CREATE TABLE "ref ""% s'"."select $q$

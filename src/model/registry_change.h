@@ -34,7 +34,11 @@ extern void km_change_set(KmCatalogChange *change, int column, Datum value);
 /* write the change, and the next revision, to the row the scan stands on */
 extern void km_change_apply(KmCatalogChange *change, KmScan *scan);
 
-/* a scan that stands on the row of a locked model */
+/*
+ * A scan that stands on the row of a locked model.  The lock keeps others off it,
+ * but not the functions that its source calls: 55006 if one of them has changed
+ * it, since the change that is to come was made from what is no longer there.
+ */
 extern KmScan *km_change_open(const KmModelRef *ref, Snapshot snapshot);
 
 /* open, apply and close, for a change that does not depend on the row */

@@ -106,7 +106,7 @@ add_version(KmScan *scan, const KmModel *model, bool promote)
 
 	km_change_set(&changes, KM_CATALOG_LAST_VERSION, Int32GetDatum(version));
 	km_change_set(&changes, KM_CATALOG_LAST_CLUSTER,
-		   Int32GetDatum(Max(last_cluster, model->ids[model->k - 1])));
+				  Int32GetDatum(Max(last_cluster, model->ids[model->k - 1])));
 	if (promote)
 		km_change_set(&changes, KM_CATALOG_PROMOTED, Int32GetDatum(version));
 	km_change_apply(&changes, scan);
@@ -135,11 +135,13 @@ km_change_open(const KmModelRef *ref, Snapshot snapshot)
 	KmScan	   *scan = km_scan_begin(KM_TABLE_CATALOG, snapshot, true,
 									 1, ref->model_id, 0, 0);
 
-	if (!km_scan_next(scan))
+	if (!km_scan_next(scan) ||
+		DatumGetInt64(km_scan_value(scan, KM_CATALOG_REVISION)) != ref->revision)
 		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("model \"%s\" was dropped while it was being changed",
-						ref->name)));
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("model \"%s\" was changed by its own source while it was fitted",
+						ref->name),
+				 errhint("A function that is called in a source must not change the model.")));
 	return scan;
 }
 
