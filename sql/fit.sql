@@ -207,6 +207,7 @@ SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 0 THEN 1e200 ELSE
 SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 1 THEN 1.7e308 ELSE -1.7e308 END AS x FROM generate_series(1, 10) i', k => 2, scale => 'standard')$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'SELECT CASE WHEN i = 1 THEN 1.7e308 ELSE -1.7e308 END AS x, i AS y FROM generate_series(1, 10) i', k => 2, scale => 'standard', metric => 'cosine')$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'SELECT i::float8 AS x, 1e308::float8 AS w FROM generate_series(1, 10) i', '{x}', k => 2, weight => 'w')$$);
+SELECT error_of($$SELECT kmeans_fit('h', 'SELECT i::float8 AS x, 5e-324::float8 AS w FROM generate_series(1, 10) i', '{x}', k => 2, weight => 'w')$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'SELECT 1e160::float8 AS x, 1e-200::float8 AS w FROM generate_series(1, 10) i', '{x}', k => 2, weight => 'w')$$);
 
 -- Notices on scales

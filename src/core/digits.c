@@ -107,7 +107,8 @@ km_digits_value(int64_t *digit, int n, int low, double *rest)
  * may miss by a unit in the last place, and then the mean of equal values is
  * not that value and its cluster's radius not 0; so it is corrected by what
  * was lost in the number's rounding and in the division.  The number is first
- * brought to [1, 2^63), because a sum may overflow where the mean does not.
+ * brought to [1, 2^63) and the weight to [1, 2), because a sum may overflow
+ * where the mean does not, and a quotient by a very small weight as well.
  */
 double
 km_digits_mean(int64_t *digit, int n, int low, double weight)
@@ -124,8 +125,13 @@ km_digits_mean(int64_t *digit, int n, int low, double weight)
 		;
 	number = sign * km_digits_value(digit, n, -h * KM_DIGIT_BITS, &rest);
 	rest *= sign;
+	exponent = km_bits_exponent(weight);
+	weight = km_bits_scale(weight, -exponent);
 	mean = number / weight;
 	mean += (fma(-mean, weight, number) + rest) / weight;
-	exponent = low + h * KM_DIGIT_BITS;
-	return mean * km_bits_pow2(exponent / 2) * km_bits_pow2(exponent - exponent / 2);
+	exponent = low + h * KM_DIGIT_BITS - exponent;
+
+	/* no farther than to where every mean is 0, or infinite */
+	exponent = exponent < -2000 ? -2000 : exponent > 2000 ? 2000 : exponent;
+	return km_bits_scale(mean, exponent);
 }

@@ -460,7 +460,8 @@ km_scores_create(KmTeam *team, double total_weight)
 		1 - SCORES_BITS;
 	if (scores->unit < -1074)
 		scores->unit = -1074;
-	scores->one = scores_units(scores, 1);
+	/* where all together weigh less than 1, there is no such weight */
+	scores->one = total_weight >= 1 ? scores_units(scores, 1) : 0;
 	return scores;
 }
 

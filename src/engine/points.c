@@ -17,6 +17,12 @@
 #include "engine/store.h"
 #include "engine/team.h"
 
+/*
+ * A weight that is no integer is multiplied with values (km_sums_addend()):
+ * rows that weigh less than this together would lose digits of theirs.
+ */
+#define KM_MIN_TOTAL_WEIGHT	0x1p-900
+
 static void km_points_swap_bytes(void *records, Size bytes, int64 i, int64 j);
 
 struct KmPoints
@@ -378,6 +384,12 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("all weights are zero"),
 				 errdetail("At least one row needs a positive weight.")));
+	if (points->stats->total_weight < KM_MIN_TOTAL_WEIGHT)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weights are too small: products with values underflow"),
+				 errdetail("Their sum is %g.", points->stats->total_weight),
+				 errhint("Multiply the weights by a constant.")));
 	if (spec->on_null == KM_ON_NULL_MEAN)
 		km_points_fill_missing(points, spec);
 	km_points_fix_space(points, spec);

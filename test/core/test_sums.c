@@ -183,6 +183,17 @@ test_order(void)
 		good = good && km_exact_mean(&exact, n) == -DBL_MAX;
 	}
 	ok(good, "exact: the mean of equal values is that value");
+	good = true;
+	for (int e = -1074; e < 1024; e++)
+	{
+		KmExact		exact;
+		double		x = uniform(5, e + 2000) * 0x1p40;
+
+		km_exact_init(&exact);
+		km_exact_add_product(&exact, km_bits_pow2(e), x);
+		good = good && km_exact_mean(&exact, km_bits_pow2(e)) == x;
+	}
+	ok(good, "exact: so with weights of any size");
 }
 
 /* ---- KmSums ---- */
