@@ -13,7 +13,8 @@
  *		                            |r|r|r|						rows of part 1
  *		                              ^ the point
  *
- * Where there are few rows, a bucket is one content, and nothing remains to do.
+ * Where there are few rows, a bucket is one content (few.c), and nothing remains
+ * to do.
  *
  * All of it is done with everybody's masses, so that all participants draw the
  * same contents.
@@ -24,11 +25,13 @@
 
 #include <string.h>
 
+#include "core/few.h"
 #include "core/hash.h"
 
 #define DRAW_PART_ROWS	8		/* aim */
 #define DRAW_MAX_PARTS_LOG2 8
 #define DRAW_CHECK_ROWS	1024
+#define DRAW_RECORDS	64		/* to begin with */
 
 typedef struct DrawPoint
 {
@@ -78,10 +81,10 @@ km_line_draw(KmLine *line, int run, uint64_t counter, int n, bool spread,
 	draw.n = n;
 	draw.point = km_team_alloc(team, n, sizeof(DrawPoint));
 	found = draw_buckets(&draw, run, counter, spread);
-	if (found && line->few)
+	if (found && line->few != NULL)
 		for (int i = 0; i < n; i++)
 			memcpy(contents + (size_t) i * line->d,
-				   km_record(&line->contents, draw.point[i].bucket) + KM_RECORD_VALUES,
+				   km_few_content(line->few, draw.point[i].bucket),
 				   line->d * sizeof(double));
 	else if (found)
 		draw_contents(&draw, contents);
@@ -118,8 +121,13 @@ draw_buckets(Draw *draw, int run, uint64_t counter, bool spread)
 	KmWide	   *mass = km_team_alloc(line->team, nbuckets, sizeof(KmWide));
 	KmWide		total;
 
-	memcpy(mass, line->mass, nbuckets * sizeof(KmWide));
-	km_wide_reduce(line->team, mass, nbuckets);
+	if (line->few != NULL)
+		km_few_masses(line, mass);
+	else
+	{
+		memcpy(mass, line->mass, nbuckets * sizeof(KmWide));
+		km_wide_reduce(line->team, mass, nbuckets);
+	}
 	total = draw_run(mass, nbuckets);
 	for (int i = 0; total > 0 && i < draw->n; i++)
 	{
@@ -248,7 +256,7 @@ draw_collect(Draw *draw)
 {
 	KmLine	   *line = draw->line;
 
-	km_records_init(&draw->records, line->team, line->d);
+	km_records_init(&draw->records, line->team, line->d, DRAW_RECORDS);
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);

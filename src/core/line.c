@@ -3,27 +3,26 @@
  *		All rows on one line: their distances and masses.
  *
  * Rows are put into buckets, stretches of the line, by the leading bits of
- * their hash; where there are few rows, all contents are sorted, and each is a
- * bucket.  A bucket's mass is kept up to date by taking away what a row
+ * their hash.  A bucket's mass is kept up to date by taking away what a row
  * had and adding what it has, which is exact; so only rows that came nearer
- * are touched.  Where on the line a point lies is found in draw.c.
+ * are touched.  Where on the line a point lies is found in draw.c.  Where there
+ * are few rows, all of this is simpler (few.c).
  *
  * The unit of the masses is chosen from the largest D^2 of all participants,
  * which is known after a pass over them.  Once it has fallen by
  * LINE_LOST_BITS bits, all masses are computed anew, in a finer unit.
  *
- * Memory: 32 bytes per bucket, and the contents of few rows.
+ * Memory: 32 bytes per bucket.
  */
 #include "core/line.h"
 
 #include <string.h>
 
+#include "core/few.h"
 #include "core/hash.h"
 
 #define LINE_MAX_BUCKETS_LOG2 12
 #define LINE_BUCKET_ROWS 8		/* aim, while there are not many rows */
-#define LINE_FEW_ROWS	1024	/* so many contents are sorted, */
-#define LINE_FEW_VALUES	(1 << 16)	/* if they have no more values */
 #define LINE_LOST_BITS	8
 #define LINE_CHECK_ROWS	1024	/* a power of two */
 #define LINE_CHECK_VALUES (1 << 16)
@@ -31,12 +30,14 @@
 
 static void line_weigh(KmLine *line);
 static void line_buckets(KmLine *line);
-static void line_contents(KmLine *line);
 static void line_start(KmLine *line);
 static void line_measure(KmLine *line);
+static double line_nearer_rows(KmLine *line, const double *centroids, int m);
 static double line_advance(KmLine *line, KmChunk *chunk, int64_t start, int n,
 						   const double *dist2);
-static void line_potential_rows(KmLine *line, const KmChunk *chunk, int64_t start,
+static void line_potentials_rows(KmLine *line, const double *centroids, int m,
+								 KmWide *potential);
+static void line_potential_tile(KmLine *line, const KmChunk *chunk, int64_t start,
 								int n, int m, const double *distances,
 								int64_t *sum, KmWide *potential);
 
@@ -49,21 +50,26 @@ km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space, bool even,
 	line->team = team;
 	line->rows = rows;
 	line->space = space;
-	line->kernel = km_kernel_create(team, space, max_centroids);
 	line->d = rows->d;
 	line->n = rows->n;
 	line->seed = seed;
 	line->even = even;
 	km_team_add(team, &line->n, 1);
-	line->few = line->n <= LINE_FEW_ROWS && line->n * line->d <= LINE_FEW_VALUES;
-	if (line->few)
-		line_contents(line);
-	else
-		line_buckets(line);
-	line->mass = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
-	line->start = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
 	line_weigh(line);
-	line_start(line);
+	if (line->n <= KM_FEW_ROWS && line->n * line->d <= KM_FEW_VALUES)
+	{
+		line->few = km_few_create(line);
+		line->nbuckets = km_few_size(line->few);
+	}
+	else
+	{
+		line->few = NULL;
+		line->kernel = km_kernel_create(team, space, max_centroids);
+		line_buckets(line);
+		line->mass = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
+		line->start = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
+		line_start(line);
+	}
 	km_line_restart(line);
 	return line;
 }
@@ -71,7 +77,8 @@ km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space, bool even,
 void
 km_line_restart(KmLine *line)
 {
-	memcpy(line->mass, line->start, line->nbuckets * sizeof(KmWide));
+	if (line->few == NULL)
+		memcpy(line->mass, line->start, line->nbuckets * sizeof(KmWide));
 	line->fresh = true;
 	line->top = 0;
 	line->factor = 1;
@@ -82,11 +89,14 @@ km_line_free(KmLine *line)
 {
 	KmTeam	   *team = line->team;
 
-	km_team_release(team, line->start);
-	km_team_release(team, line->mass);
-	if (line->few)
-		km_records_free(&line->contents);
-	km_kernel_free(line->kernel);
+	if (line->few != NULL)
+		km_few_free(team, line->few);
+	else
+	{
+		km_team_release(team, line->start);
+		km_team_release(team, line->mass);
+		km_kernel_free(line->kernel);
+	}
 	km_team_release(team, line);
 }
 
@@ -132,28 +142,6 @@ line_buckets(KmLine *line)
 	line->nbuckets = 1 << line->buckets_log2;
 }
 
-/* everybody's contents, each of which is a bucket */
-static void
-line_contents(KmLine *line)
-{
-	int			d = line->d;
-
-	km_records_init(&line->contents, line->team, d);
-	for (int c = 0; c < line->rows->nchunks; c++)
-	{
-		KmChunk    *chunk = km_rows_get(line->rows, c);
-
-		for (int64_t i = 0; i < chunk->nrows; i++)
-		{
-			const double *values = km_chunk_rows(chunk, d, i, 1);
-
-			km_records_add(&line->contents, km_hash_row(values, d, line->seed), 0, values);
-		}
-	}
-	km_records_share(&line->contents);
-	line->nbuckets = (int) line->contents.n;
-}
-
 /* buckets of rows, and masses as if everything were at distance 1 */
 static void
 line_start(KmLine *line)
@@ -172,9 +160,7 @@ line_start(KmLine *line)
 		{
 			const double *values = km_chunk_rows(chunk, d, i, 1);
 			uint64_t	hash = km_hash_row(values, d, line->seed);
-			int			bucket = line->few ?
-				(int) km_records_find(&line->contents, hash, values) :
-				km_line_bucket(line, hash);
+			int			bucket = km_line_bucket(line, hash);
 
 			chunk->bucket[i] = (uint16_t) bucket;
 			line->start[bucket] += km_line_mass(line, km_chunk_weights(chunk, i), units);
@@ -204,8 +190,25 @@ km_line_fold(double weight, int64_t units)
 void
 km_line_nearer(KmLine *line, const double *centroids, int m)
 {
+	double		most = line->few != NULL ? km_few_nearer(line, centroids, m) :
+		line_nearer_rows(line, centroids, m);
+	int			top = most > 0 ? km_bits_exponent(most) + 1 : -1074;
+
+	if (line->fresh || top < line->top - LINE_LOST_BITS)
+	{
+		line->fresh = false;
+		line->top = top;
+		line->factor = km_bits_pow2(KM_LINE_BITS - (top > -900 ? top : -900));
+		if (line->few == NULL)
+			line_measure(line);
+	}
+}
+
+/* returns the largest D^2 that is left */
+static double
+line_nearer_rows(KmLine *line, const double *centroids, int m)
+{
 	double		most = 0;
-	int			top;
 
 	km_kernel_set(line->kernel, centroids, m);
 	for (int c = 0; c < line->rows->nchunks; c++)
@@ -226,14 +229,7 @@ km_line_nearer(KmLine *line, const double *centroids, int m)
 		}
 	}
 	km_team_max(line->team, &most, 1);
-	top = most > 0 ? km_bits_exponent(most) + 1 : -1074;
-	if (line->fresh || top < line->top - LINE_LOST_BITS)
-	{
-		line->fresh = false;
-		line->top = top;
-		line->factor = km_bits_pow2(KM_LINE_BITS - (top > -900 ? top : -900));
-		line_measure(line);
-	}
+	return most;
 }
 
 /*
@@ -296,6 +292,15 @@ line_measure(KmLine *line)
 void
 km_line_potentials(KmLine *line, const double *centroids, int m, KmWide *potential)
 {
+	if (line->few != NULL)
+		km_few_potentials(line, centroids, m, potential);
+	else
+		line_potentials_rows(line, centroids, m, potential);
+}
+
+static void
+line_potentials_rows(KmLine *line, const double *centroids, int m, KmWide *potential)
+{
 	double	   *distances = km_team_alloc(line->team, (size_t) KM_TILE * m, sizeof(double));
 	int64_t    *sum = km_team_alloc(line->team, m, sizeof(int64_t));
 
@@ -312,7 +317,7 @@ km_line_potentials(KmLine *line, const double *centroids, int m, KmWide *potenti
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 
 			km_kernel_all(line->kernel, km_chunk_rows(chunk, line->d, start, n), n, distances);
-			line_potential_rows(line, chunk, start, n, m, distances, sum, potential);
+			line_potential_tile(line, chunk, start, n, m, distances, sum, potential);
 			if (++tiles < LINE_POTENTIAL_TILES && start + KM_TILE < chunk->nrows)
 				continue;
 			tiles = 0;
@@ -330,7 +335,7 @@ km_line_potentials(KmLine *line, const double *centroids, int m, KmWide *potenti
 
 /* rows without a weight go to sum, others to potential */
 static void
-line_potential_rows(KmLine *line, const KmChunk *chunk, int64_t start, int n,
+line_potential_tile(KmLine *line, const KmChunk *chunk, int64_t start, int n,
 					int m, const double *distances, int64_t *sum, KmWide *potential)
 {
 	const double *old = chunk->dist2 + start;

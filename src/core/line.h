@@ -38,12 +38,14 @@
 /* the largest weight that multiplies; larger ones are scaled down */
 #define KM_LINE_MAX_WEIGHT 0x1p40
 
+typedef struct KmFew KmFew;
+
 typedef struct KmLine
 {
 	KmTeam	   *team;
 	KmRows	   *rows;
 	const KmSpace *space;
-	KmKernel   *kernel;
+	KmKernel   *kernel;			/* where there are many rows */
 	int			d;
 	int64_t		n;				/* rows of all participants */
 	uint64_t	seed;
@@ -54,9 +56,9 @@ typedef struct KmLine
 	double		weight_factor;	/* brings weights to KM_LINE_MAX_WEIGHT at most */
 	int			buckets_log2;	/* unless there are few rows */
 	int			nbuckets;
-	bool		few;			/* each bucket is one of these: */
-	KmRecords	contents;		/* all, in order */
-	KmWide	   *mass;			/* per bucket, of this participant's rows */
+	KmFew	   *few;			/* each bucket is a content, see few.h; or NULL */
+	KmWide	   *mass;			/* per bucket, of this participant's rows, where
+								 * there are many */
 	KmWide	   *start;			/* the same at distance 1 */
 } KmLine;
 

@@ -16,22 +16,19 @@
 
 #include "core/sort.h"
 
-#define RECORDS_FIRST	64
 #define RECORDS_CHECK	1024	/* hashes between two calls of check */
 
 static void records_merge(KmRecords *records, size_t max);
 static void records_order(const KmRecords *records, double **order);
-static inline int records_order_of(const double *record, uint64_t hash,
-								   const double *values, int d);
 
 void
-km_records_init(KmRecords *records, KmTeam *team, int d)
+km_records_init(KmRecords *records, KmTeam *team, int d, size_t expected)
 {
 	records->team = team;
 	records->d = d;
 	records->size = (size_t) d + KM_RECORD_VALUES;
 	records->n = 0;
-	records->max = RECORDS_FIRST;
+	records->max = expected > 0 ? expected : 1;
 	records->data = km_team_alloc(team, records->max, records->size * sizeof(double));
 }
 
@@ -87,40 +84,15 @@ km_records_share(KmRecords *records)
 	}
 }
 
-size_t
-km_records_find(const KmRecords *records, uint64_t hash, const double *values)
-{
-	size_t		low = 0;
-	size_t		high = records->n - 1;
-
-	while (low < high)
-	{
-		size_t		middle = (low + high) / 2;
-
-		if (records_order_of(km_record(records, middle), hash, values, records->d) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* how a record compares with a hash and its content */
-static inline int
-records_order_of(const double *record, uint64_t hash, const double *values, int d)
-{
-	uint64_t	own = km_record_hash(record);
-
-	if (own != hash)
-		return own < hash ? -1 : 1;
-	return km_sort_compare(record + KM_RECORD_VALUES, values, d);
-}
-
 static int
 records_compare(const double *a, const double *b, const void *arg)
 {
-	return records_order_of(a, km_record_hash(b), b + KM_RECORD_VALUES,
-							*(const int *) arg);
+	uint64_t	hash_a = km_record_hash(a);
+	uint64_t	hash_b = km_record_hash(b);
+
+	if (hash_a != hash_b)
+		return hash_a < hash_b ? -1 : 1;
+	return km_sort_compare(a + KM_RECORD_VALUES, b + KM_RECORD_VALUES, *(const int *) arg);
 }
 
 /* sort, merge copies, and make room for max records in all */

@@ -27,17 +27,14 @@ typedef struct KmRecords
 	double	   *data;			/* max records */
 } KmRecords;
 
-extern void km_records_init(KmRecords *records, KmTeam *team, int d);
+/* expected: how many there will be, if known; more find room as well */
+extern void km_records_init(KmRecords *records, KmTeam *team, int d, size_t expected);
 extern void km_records_add(KmRecords *records, uint64_t hash, KmWide mass,
 						   const double *values);
 
 /* sort and merge everybody's records: then all have the same */
 extern void km_records_share(KmRecords *records);
 extern void km_records_free(KmRecords *records);
-
-/* the place of a content among sorted records, of which it is one */
-extern size_t km_records_find(const KmRecords *records, uint64_t hash,
-							  const double *values);
 
 static inline const double *
 km_record(const KmRecords *records, size_t i)

@@ -42,14 +42,20 @@ extern bool km_space_row(const KmSpace *space, const double *x, double *z);
 extern void km_space_back(const KmSpace *space, const double *z, double *x);
 
 /*
- * Are two rows at squared distance dist2 at one place?  Rows of length 1 that
- * were multiples of each other differ in their last bits: there a distance of
- * 2^-45 is none.
+ * The largest squared distance that is none.  Rows of length 1 that were
+ * multiples of each other differ in their last bits: there it is that of 2^-45.
  */
+static inline double
+km_space_nothing(const KmSpace *space)
+{
+	return space->unit ? 0x1p-90 : 0;
+}
+
+/* Are two rows at squared distance dist2 at one place? */
 static inline bool
 km_space_same_place(const KmSpace *space, double dist2)
 {
-	return dist2 <= (space->unit ? 0x1p-90 : 0);
+	return dist2 <= km_space_nothing(space);
 }
 
 #endif							/* KM_SPACE_H */

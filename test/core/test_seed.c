@@ -535,6 +535,43 @@ test_line(int64_t n, int kind)
 	rows_free(rows);
 }
 
+/* what a candidate would leave is the sum of all rows' masses */
+static void
+test_potentials(int64_t n, int kind)
+{
+	enum
+	{
+		D = 3, CANDIDATES = 3
+	};
+	TestRows   *rows = some_rows(n, D, kind, 100);
+	KmSpace		space = {D, NULL, NULL, false};
+	double		drawn[(CANDIDATES + 1) * D];
+	KmWide		potential[CANDIDATES];
+	KmLine	   *line = km_line_create(solo_team(), &rows->rows, &space, false, 5, CANDIDATES);
+	bool		good;
+
+	good = km_line_draw(line, 1, 0, CANDIDATES + 1, false, drawn);
+	km_line_nearer(line, drawn, 1);
+	km_line_potentials(line, drawn + D, CANDIDATES, potential);
+	for (int c = 0; c < CANDIDATES; c++)
+	{
+		KmWide		sum = 0;
+
+		for (int64_t i = 0; i < n; i++)
+		{
+			const double *x = rows->values + i * D;
+
+			sum += km_line_mass(line, rows->weight != NULL ? rows->weight + i : NULL,
+								km_line_units(line, fmin(km_kernel_dist2(x, drawn, D),
+														 km_kernel_dist2(x, drawn + (c + 1) * D, D))));
+		}
+		good &= sum == potential[c] && sum > 0;
+	}
+	ok(good, "seed: potentials by definition (%d rows, weights %d)", (int) n, kind);
+	km_line_free(line);
+	rows_free(rows);
+}
+
 void
 test_seed(void)
 {
@@ -543,6 +580,11 @@ test_seed(void)
 	test_line(50, 1);
 	test_line(3000, 0);
 	test_line(3000, 1);
+	for (int kind = 0; kind < 3; kind++)
+	{
+		test_potentials(50, kind);
+		test_potentials(3000, kind);
+	}
 	test_order(50);
 	test_order(3000);
 	test_places();
