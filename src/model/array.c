@@ -14,6 +14,7 @@
 static ArrayType *fixed_array(Oid type, const void *values, int n, Size size);
 static void *get_fixed_array(Datum datum, Oid type, Size size, int *n);
 static ArrayType *plain_array(Datum datum, Oid type);
+static void release_array(ArrayType *array, Datum datum);
 
 ArrayType *
 km_array_floats(const double *values, int n)
@@ -63,6 +64,8 @@ km_array_get_texts(Datum array, int *n)
 	texts = palloc(mul_size(*n, sizeof(char *)));
 	for (int i = 0; i < *n; i++)
 		texts[i] = TextDatumGetCString(elements[i]);
+	pfree(elements);
+	release_array(plain, array);
 	return texts;
 }
 
@@ -97,6 +100,7 @@ get_fixed_array(Datum datum, Oid type, Size size, int *n)
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	values = palloc(mul_size(*n, size));
 	memcpy(values, ARR_DATA_PTR(array), *n * size);
+	release_array(array, datum);
 	return values;
 }
 
@@ -109,4 +113,12 @@ plain_array(Datum datum, Oid type)
 		array_contains_nulls(array))
 		return NULL;
 	return array;
+}
+
+/* A long array was fetched into memory of its own; thousands make a model. */
+static void
+release_array(ArrayType *array, Datum datum)
+{
+	if ((Pointer) array != DatumGetPointer(datum))
+		pfree(array);
 }
