@@ -79,7 +79,7 @@ SELECT kmeans_agg(2, ARRAY[amount, items])::jsonb -> 'total_ss' AS total_ss FROM
 -- Bad input
 SELECT error_of(format('SELECT kmeans_agg(2, ARRAY[x], %L) FROM generate_series(1.0, 9.0) x', o))
 FROM unnest(ARRAY['{"speed": 1}', '[]', '{"n_init": 0}', '{"n_init": 1.5}', '{"n_init": 1e30}', '{"n_init": "two"}', '{"max_iter": 0}', '{"tol": -1}', '{"tol": "low"}', '{"init": "best"}', '{"init": 3}',
-  '{"metric": "l1"}', '{"scale": "robust"}', '{"on_null": "zero"}', '{"columns": "x"}', '{"columns": [1]}', '{"columns": []}', '{"columns": ["a", "b"]}', '{"columns": ["a", "a"]}', '{"weight": "w"}', '{"seed": 1.5}', '{"seed": 9223372036854775808}']) o;
+  '{"metric": "l1"}', '{"scale": "robust"}', '{"on_null": "zero"}', '{"columns": "x"}', '{"columns": [1]}', '{"columns": []}', '{"columns": ["a", "b"]}', '{"columns": ["a", "a"]}', '{"columns": [""]}', '{"weight": "w"}', '{"seed": 1.5}', '{"seed": 9223372036854775808}']) o;
 SELECT error_of(s) FROM unnest(ARRAY[
   'SELECT kmeans_agg(NULL, ARRAY[x]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(0, ARRAY[x]) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(x::int, ARRAY[x]) FROM generate_series(1.0, 9.0) x',
   'SELECT kmeans_agg(2, ARRAY[x], CASE WHEN x > 5 THEN ''{}''::jsonb ELSE ''{"seed": 1}'' END) FROM generate_series(1.0, 9.0) x', 'SELECT kmeans_agg(2, ARRAY[x], CASE WHEN x > 5 THEN ''{}''::jsonb END) FROM generate_series(1.0, 9.0) x',

@@ -266,6 +266,10 @@ FROM (VALUES ('init => NULL'), ('max_iter => NULL'), ('tol => NULL'), ('metric =
              ('init_centroids => ''{{1,2,3,4},{1,2,3,4},{1,2,3,NULL}}'''), ('init_centroids => ''{{1,2,3,4},{1,2,3,4},{1,2,3,Infinity}}'''),
              ('init_centroids => ''{{1,2,3,4},{2,2,3,4},{3,2,3,4}}'', n_init => 2'), ('init_centroids => ''{{1,2,3,4},{2,2,3,4},{3,2,3,4}}'', init => ''random'''),
              ('init_centroids => ''{{1,2,3,4},{2,2,3,4},{0,0,0,0}}'', metric => ''cosine'''), ('init_centroids => ''{{1,2,3,4},{2,2,3,4},{1e200,0,0,0}}''')) AS a(argument);
+-- more names than anybody would compare with each other
+SET statement_timeout = '20s';
+SELECT error_of($$SELECT kmeans_fit('h', 'iris', (SELECT array_agg('c' || i) FROM generate_series(1, 300000) i))$$);
+RESET statement_timeout;
 SELECT error_of($$SELECT kmeans_fit('h', 'iris', k => NULL)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'iris', k => 0)$$);
 SELECT error_of($$SELECT kmeans_fit('h', 'iris', k => 65536)$$);

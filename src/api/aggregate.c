@@ -157,6 +157,11 @@ km_agg_begin_row(KmAggState *state, HeapTupleHeader row)
 static void
 km_agg_begin_array(KmAggState *state, Oid type)
 {
+	for (int i = 0; i < state->options.ncolumns; i++)
+		if (state->options.columns[i][0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"columns\" contains an empty name")));
 	state->columns = palloc(sizeof(KmColumn));
 	state->attnums = palloc(sizeof(int));
 	km_agg_use_column(state, "features", KM_COLUMN_ARRAY, 0);

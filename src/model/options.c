@@ -14,6 +14,7 @@
 #include "utils/json.h"
 
 #include "model/options.h"
+#include "model/value.h"
 
 /* ---- Words ---- */
 
@@ -154,6 +155,9 @@ km_options_draw_seed(void)
 static void
 km_options_check_columns(const KmOptions *options)
 {
+	const char **names = palloc(mul_size(Max(options->ncolumns, 1), sizeof(char *)));
+	const char *twice;
+
 	for (int i = 0; i < options->ncolumns; i++)
 	{
 		const char *name = options->columns[i];
@@ -166,12 +170,14 @@ km_options_check_columns(const KmOptions *options)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("column \"%s\" is the id column, which is never a feature", name)));
-		for (int other = 0; other < i; other++)
-			if (strcmp(name, options->columns[other]) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("column \"%s\" is named more than once", name)));
+		names[i] = name;
 	}
+	twice = km_model_find_duplicate(names, options->ncolumns);
+	if (twice != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("column \"%s\" is named more than once", twice)));
+	pfree(names);
 	if (options->columns != NULL && options->ncolumns == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -90,16 +90,15 @@ km_model_validate_columns(const KmModel *model)
 }
 
 static int
-compare_strings(const void *a, const void *b)
+compare_strings(const void *a, const void *b, void *arg)
 {
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* a text that appears more than once, or NULL; sorts the pointers */
-static const char *
-find_duplicate(const char **strings, int n)
+const char *
+km_model_find_duplicate(const char **strings, int n)
 {
-	qsort(strings, n, sizeof(char *), compare_strings);
+	qsort_interruptible(strings, n, sizeof(char *), compare_strings, NULL);
 	for (int i = 1; i < n; i++)
 	{
 		if (strcmp(strings[i - 1], strings[i]) == 0)
@@ -125,7 +124,7 @@ check_names(const KmModel *model)
 		if (column->kind != KM_COLUMN_CATEGORY)
 			continue;
 		memcpy(names, column->categories, column->nfeatures * sizeof(char *));
-		twice = find_duplicate(names, column->nfeatures);
+		twice = km_model_find_duplicate(names, column->nfeatures);
 		if (twice != NULL)
 			return psprintf("key \"columns\": column \"%s\" has category \"%s\" twice",
 							column->name, twice);
@@ -133,7 +132,7 @@ check_names(const KmModel *model)
 
 	for (int c = 0; c < model->ncolumns; c++)
 		names[c] = model->columns[c].name;
-	twice = find_duplicate(names, model->ncolumns);
+	twice = km_model_find_duplicate(names, model->ncolumns);
 	if (twice != NULL)
 		return psprintf("key \"columns\": column \"%s\" appears twice", twice);
 
