@@ -215,6 +215,13 @@ SELECT error_of($$SELECT kmeans_fit('life ids', 'SELECT life_test.meddle(''SELEC
 SELECT error_of($$SELECT kmeans_fit('life new', 'SELECT life_test.meddle(''SELECT life_test.fit_it()'') AS x', k => 1)$$);
 SELECT model, version FROM kmeans_models WHERE model LIKE 'life%';
 
+-- numbers of versions end
+BEGIN;
+UPDATE kmeans_catalog SET last_version = 2147483646 WHERE name = 'life ids';
+SELECT kmeans_save('life ids', kmeans_get('life ids'), replace => true);
+SELECT error_of($$SELECT kmeans_save('life ids', kmeans_get('life ids'), replace => true)$$);
+ROLLBACK;
+
 -- read-only transactions
 BEGIN READ ONLY;
 SELECT error_of($$SELECT kmeans_drop('life ids')$$);

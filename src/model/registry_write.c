@@ -100,10 +100,19 @@ add_model(const char *name, const KmModel *model)
 static int
 add_version(KmScan *scan, const KmModel *model, bool promote)
 {
-	int			version = DatumGetInt32(km_scan_value(scan, KM_CATALOG_LAST_VERSION)) + 1;
+	int32		version = DatumGetInt32(km_scan_value(scan, KM_CATALOG_LAST_VERSION));
 	int32		last_cluster = DatumGetInt32(km_scan_value(scan, KM_CATALOG_LAST_CLUSTER));
 	KmCatalogChange changes = {0};
 
+	if (version == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model \"%s\" has no version numbers left",
+						km_scan_text(scan, KM_CATALOG_NAME)),
+				 errdetail("Numbers of versions are never used again; the highest so far is %d.",
+						   version),
+				 errhint("Begin anew under another name.")));
+	version++;
 	km_change_set(&changes, KM_CATALOG_LAST_VERSION, Int32GetDatum(version));
 	km_change_set(&changes, KM_CATALOG_LAST_CLUSTER,
 				  Int32GetDatum(Max(last_cluster, model->ids[model->k - 1])));
