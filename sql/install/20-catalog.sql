@@ -97,7 +97,9 @@ CREATE TABLE kmeans_version (
     CONSTRAINT kmeans_version_counts_check
         CHECK (n_rows >= 0 AND n_skipped >= 0 AND n_iter >= 0 AND best_run >= 0),
     CONSTRAINT kmeans_version_outlier_check
-        CHECK (pg_catalog.cardinality(outlier_upper) = pg_catalog.cardinality(outlier_weight))
+        CHECK (pg_catalog.cardinality(outlier_upper) = pg_catalog.cardinality(outlier_weight)),
+    CONSTRAINT kmeans_version_time_check
+        CHECK (pg_catalog.isfinite(fitted_at) AND elapsed_ms BETWEEN 0::float8 AND 1e12::float8)
 );
 
 COMMENT ON TABLE kmeans_version IS

@@ -129,6 +129,8 @@ for my $case (
 	[ 'kmeans_version', 'k', '65536', 'kmeans_version_k_check' ],
 	[ 'kmeans_version', 'n_rows', '-1', 'kmeans_version_counts_check' ],
 	[ 'kmeans_version', 'outlier_upper', '{1}', 'kmeans_version_outlier_check' ],
+	[ 'kmeans_version', 'elapsed_ms', 'Infinity', 'kmeans_version_time_check' ],
+	[ 'kmeans_version', 'fitted_at', 'infinity', 'kmeans_version_time_check' ],
 	[ 'kmeans_version', 'inertia', '\N', 'null value in column "inertia"' ],
 	[ 'kmeans_centroid', 'cluster', '-1', 'kmeans_centroid_cluster_check' ],
 	[ 'kmeans_centroid', 'cluster', '1', 'kmeans_centroid_pkey' ],
