@@ -14,12 +14,11 @@
 #include "access/htup_details.h"
 #include "api/args.h"
 #include "api/result.h"
-#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "core/blobs.h"
 #include "engine/team.h"
 #include "funcapi.h"
-#include "utils/array.h"
+#include "model/array.h"
 #include "utils/float.h"
 
 typedef struct KmBlobsScan
@@ -27,7 +26,6 @@ typedef struct KmBlobsScan
 	int			n_features;
 	double	   *x;				/* n_samples x n_features */
 	int32_t    *y;				/* n_samples */
-	Datum	   *elements;		/* n_features: the row being returned */
 } KmBlobsScan;
 
 static KmBlobsParams blobs_params(FunctionCallInfo fcinfo);
@@ -112,7 +110,6 @@ blobs_scan(const KmBlobsParams *params)
 	scan->x = km_team_alloc(team, mul_size(params->n_samples, params->n_features),
 							sizeof(double));
 	scan->y = km_team_alloc(team, params->n_samples, sizeof(int32_t));
-	scan->elements = palloc(mul_size(params->n_features, sizeof(Datum)));
 	km_blobs(team, params, scan->x, scan->y);
 	return scan;
 }
@@ -121,21 +118,15 @@ static Datum
 blobs_row(KmBlobsScan *scan, TupleDesc tupdesc, int row)
 {
 	const double *x = scan->x + (size_t) row * scan->n_features;
-	ArrayType  *array;
 	Datum		values[3];
 	bool		nulls[3] = {false, false, false};
 
 	for (int t = 0; t < scan->n_features; t++)
-	{
 		if (unlikely(!isfinite(x[t])))
 			float_overflow_error();
-		scan->elements[t] = Float8GetDatum(x[t]);
-	}
-	array = construct_array(scan->elements, scan->n_features, FLOAT8OID,
-							sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 
 	values[0] = Int32GetDatum(row + 1);
-	values[1] = PointerGetDatum(array);
+	values[1] = PointerGetDatum(km_array_floats(x, scan->n_features));
 	values[2] = Int32GetDatum(scan->y[row]);
 	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
