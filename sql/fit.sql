@@ -143,6 +143,15 @@ SELECT error_of($$SELECT kmeans_fit('h', 'SELECT NULL::float8[] AS a FROM genera
 -- a NULL array before its length is known
 SELECT n_rows, n_skipped, n_features FROM kmeans_fit('late', $$VALUES (NULL, 1), (NULL, 2), ('{1,2}'::float8[], 3), ('{3,4}', NULL)$$, k => 2, on_null => 'mean');
 SELECT error_of($$SELECT kmeans_fit('late2', 'VALUES (NULL, 1), (''{1,2}''::float8[], 3)', k => 2, on_null => 'error')$$);
+-- a row that is skipped says nothing about it, wherever it comes
+SELECT n_rows, n_skipped FROM kmeans_fit('late3', $$VALUES ('{1,2,3}'::float8[], NULL), ('{1,2}', 1), ('{3,4}', 2)$$, k => 2);
+SELECT n_rows, n_skipped FROM kmeans_fit('late4', $$VALUES ('{1,2,3}'::float8[], NULL), ('{1,2}', 1), ('{3,4}', 2)$$, '{column1}', k => 2, weight => 'column2', on_null => 'error');
+-- many rows that wait, in memory and in files
+SELECT n_rows FROM kmeans_fit('late5', 'SELECT CASE WHEN i > 5000 THEN ARRAY[i, 1] END AS a, ARRAY[i, i % 7] AS b FROM generate_series(1, 6000) i', k => 2, on_null => 'mean');
+SET work_mem = '64kB';
+SELECT n_rows FROM kmeans_fit('late6', 'SELECT CASE WHEN i > 5000 THEN ARRAY[i, 1] END AS a, ARRAY[i, i % 7] AS b FROM generate_series(1, 6000) i', k => 2, on_null => 'mean');
+RESET work_mem;
+SELECT kmeans_get('late5')::text = kmeans_get('late6')::text AS same;
 
 -- Rows of length 0 have no cosine
 SELECT n_rows, n_skipped FROM kmeans_fit('zero', 'VALUES (0.0, 0.0), (1.0, 1.0), (2.0, 2.1), (-1.0, 1.0)', k => 2, metric => 'cosine');

@@ -152,6 +152,7 @@ km_loader_begin_store(KmLoader *loader)
 {
 	KmSource   *source = loader->source;
 	TupleTableSlot *slot;
+	MemoryContext old;
 	int64		ordinal = 0;
 
 	if (loader->learning)
@@ -169,28 +170,48 @@ km_loader_begin_store(KmLoader *loader)
 	}
 	if (loader->waiting == NULL)
 		return;
+	old = MemoryContextSwitchTo(loader->parent);
 	slot = MakeSingleTupleTableSlot(loader->desc, &TTSOpsMinimalTuple);
 	while (tuplestore_gettupleslot(loader->waiting, true, false, slot))
 	{
+		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
+		MemoryContextSwitchTo(loader->rowcxt);
 		km_loader_pack(loader, slot, ++ordinal);
+		MemoryContextSwitchTo(loader->parent);
+		MemoryContextReset(loader->rowcxt);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_end(loader->waiting);
 	loader->waiting = NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/* Will the row be skipped for a NULL? */
+static bool
+km_loader_skips(const KmLoader *loader, const TupleTableSlot *slot)
+{
+	int			n = loader->source->ncolumns;
+	bool		skips = loader->source->weight != NULL && slot->tts_isnull[n];
+
+	for (int i = 0; i < n && loader->on_null == KM_ON_NULL_SKIP; i++)
+		skips |= slot->tts_isnull[i];
+	return skips;
 }
 
 /*
  * A row before the width of rows is known.  Returns false if it has to
- * wait (or is skipped), true if it settles the question.
+ * wait, true if it settles the question.  One that will be skipped says nothing
+ * about lengths, or what it says would count only where it comes first.
  */
 static bool
 km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
 {
 	KmSource   *source = loader->source;
+	bool		counts = !km_loader_skips(loader, slot);
 	MemoryContext old;
 
-	for (int i = 0; i < source->ncolumns; i++)
+	for (int i = 0; counts && i < source->ncolumns; i++)
 		if (km_encoder_width(&loader->encoders[i]) == 0 && !slot->tts_isnull[i])
 			source->columns[i].nfeatures =
 				km_encoder_length(&loader->encoders[i], slot->tts_values[i],
@@ -201,7 +222,7 @@ km_loader_settle(KmLoader *loader, TupleTableSlot *slot)
 		return true;
 	}
 
-	if (loader->on_null == KM_ON_NULL_ERROR)
+	if (counts && loader->on_null == KM_ON_NULL_ERROR)
 		for (int i = 0; i < source->ncolumns; i++)
 			if (slot->tts_isnull[i])
 				km_pack_refuse_null(&source->columns[i], loader->load.n_read);
