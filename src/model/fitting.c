@@ -90,7 +90,6 @@ km_fitting_carry(KmFitting *fitting)
 		return;
 	}
 	renewal->old = old;
-	km_renew_check(old, fitting->options.k);
 	if (fitting->refresh)
 		km_fitting_carry_start(fitting);
 	job->params.numbering = km_renew_number;

@@ -18,8 +18,8 @@
 #include "engine/team.h"
 #include "model/renew.h"
 
-/* a cost matrix of 1 GB, and minutes to solve it */
-#define KM_RENEW_MAX_PAIRS (128 * 1024 * 1024)
+/* the part of maintenance_work_mem in which distances between clusters are kept */
+#define KM_RENEW_PART 8
 
 /* Is the new column the old one, perhaps with categories added? */
 static bool
@@ -56,19 +56,6 @@ km_renew_place(const KmModel *old, const KmColumn *columns, int ncolumns)
 		to += columns[c].nfeatures;
 	}
 	return place;
-}
-
-void
-km_renew_check(const KmModel *old, int k)
-{
-	if ((double) k * old->k > KM_RENEW_MAX_PAIRS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("too many clusters to carry ids over: %d old and %d new ones",
-						old->k, k),
-				 errdetail("At most %d pairs of clusters can be compared.",
-						   KM_RENEW_MAX_PAIRS),
-				 errhint("Fit under a new name.")));
 }
 
 /*
@@ -196,28 +183,22 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 	int			d = space->d;
 	bool		scaled;
 	double	   *carried = km_renew_carry(renewal, space, &scaled);
-	double	   *cost = MemoryContextAllocHuge(CurrentMemoryContext,
-											  mul_size(mul_size(k, old->k),
-													   sizeof(double)));
 	int		   *match = palloc(mul_size(k, sizeof(int)));
 	int64		next = (int64) renewal->max_id + 1;
 
-	for (int i = 0; i < k; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		for (int j = 0; j < old->k; j++)
-			cost[(Size) i * old->k + j] =
-				Min(km_kernel_dist2(centroids + (Size) i * d, carried + (Size) j * d, d),
-					KM_MAX_NORM2);
-	}
-	km_assignment(km_team_alone(CurrentMemoryContext), cost, k, old->k, match);
+	km_assignment_points(km_team_alone(CurrentMemoryContext), centroids, k, carried,
+						 old->k, d, mul_size(maintenance_work_mem, 1024 / KM_RENEW_PART),
+						 match);
 	for (int i = 0; i < k; i++)
 	{
 		if (match[i] >= 0)
 		{
+			double		shift2 = km_kernel_dist2(centroids + (Size) i * d,
+												 carried + (Size) match[i] * d, d);
+
 			ids[i] = old->ids[match[i]];
 			renewal->max_shift = Max(renewal->max_shift,
-									 sqrt(cost[(Size) i * old->k + match[i]]));
+									 sqrt(Min(shift2, KM_MAX_NORM2)));
 		}
 		else if (next <= PG_INT32_MAX)
 			ids[i] = (int32) next++;
@@ -229,7 +210,6 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 							   renewal->max_id)));
 	}
 	pfree(match);
-	pfree(cost);
 	pfree(carried);
 }
 

@@ -28,9 +28,6 @@ typedef struct KmRenewal
  */
 extern int *km_renew_place(const KmModel *old, const KmColumn *columns, int ncolumns);
 
-/* 54000 if comparing old clusters with k new ones would take too much memory */
-extern void km_renew_check(const KmModel *old, int k);
-
 /*
  * Give new clusters the ids of the old ones: least total squared distance in
  * the new space, to where the old centroids lie there.  Clusters beyond the
