@@ -156,6 +156,8 @@ SELECT kmeans_get('late5')::text = kmeans_get('late6')::text AS same;
 -- Rows of length 0 have no cosine
 SELECT n_rows, n_skipped FROM kmeans_fit('zero', 'VALUES (0.0, 0.0), (1.0, 1.0), (2.0, 2.1), (-1.0, 1.0)', k => 2, metric => 'cosine');
 SELECT error_of($$SELECT kmeans_fit('zero2', 'VALUES (0.0, 0.0), (1.0, 1.0), (2.0, 2.1), (-1.0, 1.0)', k => 2, metric => 'cosine', on_null => 'error')$$);
+-- which may take all weight along
+SELECT error_of($$SELECT kmeans_fit('zero2', 'SELECT * FROM (VALUES (0.0, 0.0, 1), (1.0, 1.0, 0), (2.0, 2.1, 0)) v(x, y, w)', k => 2, metric => 'cosine', weight => 'w')$$);
 
 -- What the data can be like
 -- k = 1, k = n, one row

@@ -24,6 +24,7 @@
 #define KM_MIN_TOTAL_WEIGHT	0x1p-900
 
 static void km_points_swap_bytes(void *records, Size bytes, int64 i, int64 j);
+static void km_points_refuse_weightless(void) pg_attribute_noreturn();
 
 struct KmPoints
 {
@@ -329,16 +330,26 @@ km_points_swap_bytes(void *records, Size bytes, int64 i, int64 j)
 	}
 }
 
+static void
+km_points_refuse_weightless(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("all weights are zero"),
+			 errdetail("At least one row needs a positive weight.")));
+}
+
 /*
  * Rows of length 0 have no direction: they count as NULL.  They go behind the
- * others of their chunk, and out of sight; nobody minds the order of rows.
+ * others of their chunk, and out of sight; nobody minds the order of rows.  All
+ * weight may go with them.
  */
 static int64
 km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 {
 	KmStore    *store = points->final;
 	int			d = points->rows.d;
-	int64_t		dropped = 0;
+	int64_t		counts[2] = {0};	/* dropped; left, with a weight */
 	double	   *z = MemoryContextAlloc(points->finish_cxt, mul_size(d, sizeof(double)));
 
 	for (int c = 0; c < store->nchunks; c++)
@@ -352,6 +363,7 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 				km_team_check(points->team);
 			if (km_space_row(&points->space, km_chunk_rows(chunk, d, i, 1), z))
 			{
+				counts[1] += chunk->weight == NULL || chunk->weight[i] > 0;
 				if (kept < i)
 					km_points_swap(km_store_edit(store, c), d, kept, i);
 				kept++;
@@ -363,13 +375,15 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 						 errdetail("All its values are 0 after scaling; it counts as NULL."),
 						 errhint("Use on_null => 'skip' to leave such rows out.")));
 		}
-		dropped += chunk->nrows - kept;
+		counts[0] += chunk->nrows - kept;
 		km_store_hide(store, c, chunk->nrows - kept);
 	}
 	pfree(z);
-	points->rows.n -= dropped;
-	km_team_add(points->team, &dropped, 1);
-	return dropped;
+	points->rows.n -= counts[0];
+	km_team_add(points->team, counts, lengthof(counts));
+	if (counts[1] == 0 && counts[0] < points->stats->n)
+		km_points_refuse_weightless();
+	return counts[0];
 }
 
 int64
@@ -380,10 +394,7 @@ km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 	km_points_begin_finish(points);
 	points->stats = km_stats(points->team, &points->rows, &points->space);
 	if (!(points->stats->total_weight > 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("all weights are zero"),
-				 errdetail("At least one row needs a positive weight.")));
+		km_points_refuse_weightless();
 	if (points->stats->total_weight < KM_MIN_TOTAL_WEIGHT)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
