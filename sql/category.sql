@@ -154,6 +154,13 @@ ANALYZE wide;
 SET max_parallel_maintenance_workers = 2;
 SELECT error_of($$SELECT kmeans_fit('new', 'wide', '{x,channel}')$$) LIKE '54000 column "channel" has more than 100 categories | Row 101 brings one more.%' AS too_many;
 
+-- no two features of one name
+SELECT error_of(format('SELECT kmeans_fit(''new'', %L, %L', 'SELECT * FROM (' || rows || ')', names) || ', k => 2)')
+FROM (VALUES ('VALUES (''b'', 1), (''c'', 2)) r(a, "a=b"', '{a,a=b}'),
+             ('VALUES (''b=c'', ''x''), (''d'', ''c'')) r(a, "a=b"', '{a,a=b}'), ('VALUES (ARRAY[1, 2], 3)) r(a, "a[2]"', '{a,a[2]}')) v(rows, names);
+SELECT error_of($$SELECT kmeans_agg(2, r) FROM (VALUES (ARRAY[1, 2], 3), (ARRAY[3, 5], 7)) r(a, "a[2]")$$);
+SELECT error_of($$SELECT kmeans_plot('customers', x => 'channel')$$);
+
 SELECT bool_and(kmeans_drop(model)) FROM kmeans_models;
 DROP FUNCTION fit_with, error_of, numbers_of;
 DROP VIEW by_hand;

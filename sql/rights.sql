@@ -207,6 +207,7 @@ SELECT error_of($$SELECT kmeans_set_owner('m', NULL)$$);
 SELECT error_of($$SELECT kmeans_set_owner(NULL, 'rights_owner')$$);
 SELECT error_of($$SELECT kmeans_set_owner('m@1', 'rights_owner')$$);
 SELECT error_of($$SELECT kmeans_grant('m', 'no such role')$$);
+SELECT error_of($$SELECT kmeans_grant('m', 'PUBLIC')$$), error_of($$SELECT kmeans_revoke('m', 'Public')$$);
 SELECT error_of($$SELECT kmeans_grant('m', NULL)$$);
 SELECT error_of($$SELECT kmeans_grant('m@1', 'public')$$);
 SELECT error_of($$SELECT kmeans_revoke('m', 'no such role')$$);

@@ -178,7 +178,7 @@ FROM (VALUES
   ('{k}', '0'), ('{k}', '-1'), ('{k}', '3'), ('{k}', '2.0'), ('{k}', '65536'), ('{k}', '99999999999'), ('{k}', '1e400'),
   ('{columns}', '[]'), ('{columns}', '{"name": "a"}'), ('{columns}', '["spend"]'), ('{columns,0}', '[]'), ('{columns,0}', '{}'),
   ('{columns,0}', '{"name": "spend"}'), ('{columns,0}', '{"name": "", "kind": "number"}'),
-  ('{columns,0,name}', '7'), ('{columns,0,name}', '"amount"'), ('{columns,0,name}', '{"name": "spend"}'), ('{columns,0,name}', '"v"'),
+  ('{columns,0,name}', '7'), ('{columns,0,name}', '"amount"'), ('{columns,0,name}', '{"name": "spend"}'), ('{columns,0,name}', '"v"'), ('{columns,0,name}', '"v[1]"'),
   ('{columns,0,kind}', '"vector"'), ('{columns,0,kind}', 'null'), ('{columns,0,length}', '1'), ('{columns,0,type}', '"int"'),
   ('{columns,1,length}', '3'), ('{columns,1,length}', '0'), ('{columns,1,length}', '-2'), ('{columns,1,length}', '2147483648'), ('{columns,1,kind}', '"category"'),
   ('{columns,2,categories}', '["basic"]'), ('{columns,2,categories}', '["basic", "basic"]'), ('{columns,2,categories}', '["basic", null]'),

@@ -244,6 +244,7 @@ lab_valgrind()
   "${as_user[@]}" tee "$lab/postgres" >/dev/null <<SCRIPT
 #!/bin/sh
 exec valgrind --quiet --leak-check=no --error-limit=no --trace-children=yes --num-callers=25 \
+  --suppressions=$lab/tree/test/valgrind.supp \
   --log-file=$lab/log/valgrind.%p $(lab_pg --bindir)/postgres "\$@"
 SCRIPT
   "${as_user[@]}" chmod +x "$lab/postgres"

@@ -150,6 +150,8 @@ feature_argument(FunctionCallInfo fcinfo, int argno, const KmModel *model)
 	char	   *name = km_args_text_or_null(fcinfo, argno);
 	StringInfoData names;
 	int			shown = 0;
+	int			first = 0;
+	int			c;
 
 	if (name == NULL)
 		return -1;
@@ -160,12 +162,18 @@ feature_argument(FunctionCallInfo fcinfo, int argno, const KmModel *model)
 	initStringInfo(&names);
 	for (; shown < model->d && names.len < 200; shown++)
 		appendStringInfo(&names, "%s%s", shown > 0 ? ", " : "", model->features[shown]);
+	for (c = 0; c < model->ncolumns && strcmp(model->columns[c].name, name) != 0; c++)
+		first += model->columns[c].nfeatures;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("feature \"%s\" does not exist", name),
 			 errdetail("The model has %d features: %s%s.", model->d, names.data,
 					   shown == model->d ? "" :
-					   psprintf(" and %d more", model->d - shown))));
+					   psprintf(" and %d more", model->d - shown)),
+			 c < model->ncolumns ?
+			 errhint("Column \"%s\" has a feature for each %s: write, for example, %s.", name,
+					 model->columns[c].kind == KM_COLUMN_ARRAY ? "element" : "category",
+					 quote_literal_cstr(model->features[first])) : 0));
 }
 
 static int
@@ -247,7 +255,7 @@ read_rows(KmScatter *scatter)
 	scatter->sampler = km_sampler_create(scatter->team, model->d, false,
 										 Max(most, COMPONENT_ROWS), 0);
 	if (km_feed_run(scatter->feed, receive_batch, scatter) == 0)
-		km_source_refuse_empty();
+		km_feed_refuse_empty(scatter->feed);
 	scatter->sample = km_sampler_finish(scatter->sampler);
 	label_sample(scatter);
 	km_kernel_free(scatter->kernel);

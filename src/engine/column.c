@@ -137,6 +137,24 @@ km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures)
 	return features;
 }
 
+static int
+compare_strings(const void *a, const void *b, void *arg)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+const char *
+km_column_find_duplicate(const char **strings, int n)
+{
+	qsort_interruptible(strings, n, sizeof(char *), compare_strings, NULL);
+	for (int i = 1; i < n; i++)
+	{
+		if (strcmp(strings[i - 1], strings[i]) == 0)
+			return strings[i];
+	}
+	return NULL;
+}
+
 /*
  * The types are known by name and by the extension they belong
  * to, which may live in any schema.  Whoever owns an extension can add types

@@ -58,6 +58,9 @@ extern int	km_column_features_of_kind(KmColumnKind kind);
  */
 extern char **km_column_features(const KmColumn *columns, int ncolumns, int *nfeatures);
 
+/* a text that appears more than once, or NULL; sorts the pointers */
+extern const char *km_column_find_duplicate(const char **strings, int n);
+
 /*
  * pgvector's cast of its vector and halfvec to real[], or InvalidOid for any
  * other type.

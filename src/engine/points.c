@@ -386,12 +386,32 @@ km_points_drop_zero_rows(KmPoints *points, const KmPointsSpec *spec)
 	return counts[0];
 }
 
+/* Category b of column a is called like a column a=b. */
+static void
+km_points_check_names(const KmPoints *points, const KmPointsSpec *spec)
+{
+	int			d = points->rows.d;
+	const char **names = palloc(mul_size(d, sizeof(char *)));
+	const char *twice;
+
+	memcpy(names, spec->features, d * sizeof(char *));
+	twice = km_column_find_duplicate(names, d);
+	if (twice != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("two features would be named \"%s\"", twice),
+				 errdetail("A category is a feature \"column=category\", an element of an array \"column[1]\"."),
+				 errhint("Give one of the columns another name in the source query.")));
+	pfree(names);
+}
+
 int64
 km_points_finish(KmPoints *points, const KmPointsSpec *spec)
 {
 	int64		dropped = 0;
 
 	km_points_begin_finish(points);
+	km_points_check_names(points, spec);
 	points->stats = km_stats(points->team, &points->rows, &points->space);
 	if (!(points->stats->total_weight > 0))
 		km_points_refuse_weightless();

@@ -372,6 +372,7 @@ km_source_open(const KmSourceSpec *spec)
 	}
 	km_settings_pop(nestlevel);
 
+	parse.source->text = spec->text;
 	parse.source->bound = parse.text;
 	if (!km_traits_is_temporary(parse.query))
 		parse.source->stored = parse.text;
@@ -391,9 +392,10 @@ km_source_lock(const char *text, const char *model)
 }
 
 void
-km_source_refuse_empty(void)
+km_source_refuse_empty(const char *text)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the source has no rows")));
+			 errmsg("the source has no rows"),
+			 errdetail("The source is: %s", text)));
 }

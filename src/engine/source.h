@@ -46,6 +46,7 @@ typedef struct KmSourceSpec
 
 typedef struct KmSource
 {
+	const char *text;			/* as it was given */
 	char	   *bound;			/* the text with its names bound */
 	char	   *stored;			/* the same; NULL if it uses a temporary object */
 	KmColumn   *columns;		/* array columns get their length at the load,
@@ -108,7 +109,7 @@ extern KmPoints *km_source_points(const KmSource *source, const KmTeam *team,
 extern bool km_source_is_name(const char *text);
 
 /* 22023: there is nothing to work on */
-extern void km_source_refuse_empty(void) pg_attribute_noreturn();
+extern void km_source_refuse_empty(const char *text) pg_attribute_noreturn();
 
 /* 54000 if there are too many features, or too many for k clusters */
 extern void km_source_check_size(int64 nfeatures, int k);

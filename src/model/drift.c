@@ -80,7 +80,7 @@ km_drift(const KmFeed *feed)
 
 	km_drift_prepare(&meter, model);
 	if (km_feed_run(feed, km_drift_receive, &meter) == 0)
-		km_source_refuse_empty();
+		km_feed_refuse_empty(feed);
 	km_drift_total(&meter);
 	all_now = km_drift_now(&meter.sums[model->k]);
 	if (!(all_now.weight > 0))

@@ -56,7 +56,7 @@ km_evaluate(const KmFeed *feed, int64 sample_rows, uint64 seed)
 									  mul_size(maintenance_work_mem, 1024));
 	evaluator.sampler = km_sampler_create(evaluator.team, d, false, sample_rows, seed);
 	if (km_feed_run(feed, km_evaluate_receive, &evaluator) == 0)
-		km_source_refuse_empty();
+		km_feed_refuse_empty(feed);
 	evaluator.result->sample = km_sampler_finish(evaluator.sampler);
 	km_evaluate_rows(&evaluator);
 	km_evaluate_sample(&evaluator);

@@ -59,6 +59,12 @@ km_feed_model(const KmFeed *feed)
 	return feed->ref != NULL ? feed->ref->name : NULL;
 }
 
+void
+km_feed_refuse_empty(const KmFeed *feed)
+{
+	km_source_refuse_empty(feed->source != NULL ? feed->source : feed->info->source);
+}
+
 static KmReaderSpec
 km_feed_spec(const KmFeed *feed, const KmColumn *columns, int ncolumns)
 {

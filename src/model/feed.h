@@ -43,6 +43,9 @@ extern void km_feed_lock(const KmFeed *feed);
  */
 extern int64 km_feed_run(const KmFeed *feed, KmReaderCallback callback, void *arg);
 
+/* 22023: there is nothing to work on */
+extern void km_feed_refuse_empty(const KmFeed *feed) pg_attribute_noreturn();
+
 /*
  * The same for columns of one's own choice, which take the place of the
  * model's: their values as they are, with NaN for what is missing.

@@ -274,7 +274,7 @@ void
 km_fitting_check_rows(const KmFitJob *job, int k)
 {
 	if (job->load.n_read == 0)
-		km_source_refuse_empty();
+		km_source_refuse_empty(job->source->text);
 	if (job->n_rows < k)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

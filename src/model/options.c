@@ -172,7 +172,7 @@ km_options_check_columns(const KmOptions *options)
 					 errmsg("column \"%s\" is the id column, which is never a feature", name)));
 		names[i] = name;
 	}
-	twice = km_model_find_duplicate(names, options->ncolumns);
+	twice = km_column_find_duplicate(names, options->ncolumns);
 	if (twice != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_COLUMN),

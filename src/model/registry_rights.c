@@ -90,7 +90,17 @@ change_grant(const char *name, const char *role, KmGrant what)
 static Oid
 grantee_oid(const char *role)
 {
-	return strcmp(role, "public") == 0 ? InvalidOid : get_role_oid(role, false);
+	Oid			grantee = InvalidOid;
+
+	if (strcmp(role, "public") == 0)
+		return InvalidOid;
+	grantee = get_role_oid(role, pg_strcasecmp(role, "public") == 0);
+	if (!OidIsValid(grantee))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", role),
+				 errhint("Everybody is \"public\", in lower case.")));
+	return grantee;
 }
 
 static bool

@@ -102,9 +102,6 @@ extern char *km_model_validate_counts(int64 k, int64 d, int64 ncolumns);
 extern char *km_model_validate_columns(const KmModel *model);
 extern char *km_model_validate_values(const KmModel *model);
 
-/* a text that appears more than once, or NULL; sorts the pointers */
-extern const char *km_model_find_duplicate(const char **strings, int n);
-
 /* index of the cluster with this id, or -1 */
 extern int	km_model_find_cluster(const KmModel *model, int32 id);
 

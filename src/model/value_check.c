@@ -89,24 +89,6 @@ km_model_validate_columns(const KmModel *model)
 	return NULL;
 }
 
-static int
-compare_strings(const void *a, const void *b, void *arg)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-const char *
-km_model_find_duplicate(const char **strings, int n)
-{
-	qsort_interruptible(strings, n, sizeof(char *), compare_strings, NULL);
-	for (int i = 1; i < n; i++)
-	{
-		if (strcmp(strings[i - 1], strings[i]) == 0)
-			return strings[i];
-	}
-	return NULL;
-}
-
 static char *
 check_names(const KmModel *model)
 {
@@ -124,7 +106,7 @@ check_names(const KmModel *model)
 		if (column->kind != KM_COLUMN_CATEGORY)
 			continue;
 		memcpy(names, column->categories, column->nfeatures * sizeof(char *));
-		twice = km_model_find_duplicate(names, column->nfeatures);
+		twice = km_column_find_duplicate(names, column->nfeatures);
 		if (twice != NULL)
 			return psprintf("key \"columns\": column \"%s\" has category \"%s\" twice",
 							column->name, twice);
@@ -132,12 +114,16 @@ check_names(const KmModel *model)
 
 	for (int c = 0; c < model->ncolumns; c++)
 		names[c] = model->columns[c].name;
-	twice = km_model_find_duplicate(names, model->ncolumns);
+	twice = km_column_find_duplicate(names, model->ncolumns);
 	if (twice != NULL)
 		return psprintf("key \"columns\": column \"%s\" appears twice", twice);
 
 	features = km_column_features(model->columns, model->ncolumns, &nfeatures);
 	Assert(nfeatures == model->d);
+	memcpy(names, features, nfeatures * sizeof(char *));
+	twice = km_column_find_duplicate(names, nfeatures);
+	if (twice != NULL)
+		return psprintf("key \"columns\": two features would be named \"%s\"", twice);
 	for (int t = 0; t < model->d; t++)
 	{
 		if (strcmp(features[t], model->features[t]) != 0)
