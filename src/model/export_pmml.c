@@ -117,6 +117,7 @@ new_line(KmPmml *pmml)
 static void
 begin(KmPmml *pmml, const char *element)
 {
+	CHECK_FOR_INTERRUPTS();
 	new_line(pmml);
 	appendStringInfo(&pmml->out, "<%s", element);
 }
@@ -469,7 +470,6 @@ put_clusters(KmPmml *pmml)
 	{
 		char	   *id = psprintf("%d", model->ids[j]);
 
-		CHECK_FOR_INTERRUPTS();
 		begin(pmml, "Cluster");
 		attribute(pmml, "id", id);
 		attribute(pmml, "name", model->labels[j] != NULL ? model->labels[j] : id);
