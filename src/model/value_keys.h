@@ -1,7 +1,7 @@
 /*
  * value_keys.h
  *		The keys of a kmeans_model's text form, private to its writer
- *		(value_json.c) and its reader (value_parse.c).
+ *		(value_json.c) and its reader (value_parse.c, value_build.c).
  *
  *		{"format": 1, "k": 2, "columns": [{"name": "a", "kind": "number"}],
  *		 "features": ["a"], "metric": "euclidean", "shift": [0], ...}

@@ -6,7 +6,7 @@
  * jsonb: a jsonb array ends at 256 MB, which a large model exceeds, and a jsonb
  * number would be converted twice.  The callbacks collect the numbers and texts
  * of each key in a KmSlot; since keys may come in any order, lengths are
- * compared only when the object is complete (take_object).  At any point only
+ * compared only when the object is complete (value_build.c).  At any point only
  * the kind of value that the current key expects is accepted, so that depth
  * and memory are bounded by the model's own limits; only the options, any JSON
  * object, are skipped over and kept as text.
@@ -19,10 +19,9 @@
 #include <errno.h>
 #include <math.h>
 
-#include "compat.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "model/value_keys.h"
+#include "model/value_reading.h"
 #include "utils/float.h"
 
 /* the deepest nesting, and the longest number, inside the options */
@@ -32,55 +31,6 @@
 /* How much of a stranger's text an error message repeats, in bytes. */
 #define KM_QUOTE_LENGTH		64
 
-/* The elements read for one key. */
-typedef struct KmSlot
-{
-	bool		seen;
-	bool		isnull;			/* null instead of the value */
-	int			n;				/* elements, of all rows */
-	int			capacity;
-	int			rows;			/* matrices: complete rows, each width long */
-	int			width;
-	union
-	{
-		void	   *any;
-		double	   *reals;
-		int64	   *integers;
-		char	  **texts;
-	}			values;
-} KmSlot;
-
-/* An object being read. */
-typedef struct KmObject
-{
-	const KmKey *keys;
-	int			nkeys;
-	KmSlot	   *slots;			/* nkeys */
-	int			key;			/* the one whose value is read, or -1 */
-	int			nesting;		/* arrays open inside that value */
-} KmObject;
-
-/* The state of the parser's callbacks. */
-typedef struct KmReading
-{
-	JsonLexContext *lexer;
-	KmObject   *object;			/* the innermost one; NULL outside */
-	KmObject	model;
-	KmObject	column;
-	KmObject	histogram;
-
-	KmColumn   *columns;		/* complete ones */
-	int			ncolumns;
-	int			capacity;
-	bool		columns_open;	/* inside the array of columns */
-	KmHistogram outliers;
-
-	int			options_depth;	/* nesting inside the options */
-	const char *options_start;	/* in the JSON text */
-	char	   *options;
-} KmReading;
-
-static void init_object(KmObject *object, const KmKey *keys, int nkeys);
 static KmJsonResult on_object_start(void *arg);
 static KmJsonResult on_object_end(void *arg);
 static KmJsonResult on_array_start(void *arg);
@@ -96,20 +46,8 @@ static void deepen_options(KmReading *reading);
 static void *add_room(KmReading *reading, KmSlot *slot, Size size);
 static double parse_real(KmReading *reading, const char *token);
 static int64 parse_integer(KmReading *reading, const char *token, bool small);
-static void end_column(KmReading *reading);
-static void end_histogram(KmReading *reading);
-static KmModel *end_model(KmReading *reading);
-static void check_complete(KmReading *reading);
-static void take_object(KmReading *reading, void *base, const int *counts);
-static void take_value(KmReading *reading, const KmKey *key, KmSlot *slot, void *base);
-static void *narrow(const KmSlot *slot);
-static int	depth_of(const KmKey *key);
 static const char *expected(const KmKey *key);
 static void wrong_type(KmReading *reading, const char *found) pg_attribute_noreturn();
-static char *quote(const char *text);
-static void bad_value(KmReading *reading, const char *format,...)
-			pg_attribute_printf(2, 3) pg_attribute_noreturn();
-static void malformed(const char *problem) pg_attribute_noreturn();
 
 KmModel *
 km_model_from_json(const char *json)
@@ -129,9 +67,9 @@ km_model_from_json(const char *json)
 	KmModel    *model;
 	char	   *problem;
 
-	init_object(&reading.model, km_model_keys, MODEL_KEYS);
-	init_object(&reading.column, km_column_keys, COLUMN_KEYS);
-	init_object(&reading.histogram, km_histogram_keys, HISTOGRAM_KEYS);
+	km_reading_init_object(&reading.model, km_model_keys, MODEL_KEYS);
+	km_reading_init_object(&reading.column, km_column_keys, COLUMN_KEYS);
+	km_reading_init_object(&reading.histogram, km_histogram_keys, HISTOGRAM_KEYS);
 	reading.lexer = km_compat_json_lexer(unconstify(char *, json), strlen(json));
 
 	error = pg_parse_json(reading.lexer, &actions);
@@ -142,33 +80,21 @@ km_model_from_json(const char *json)
 				 errdetail_internal("%s", json_errdetail(error, reading.lexer))));
 
 	reading.object = &reading.model;
-	model = end_model(&reading);
+	model = km_reading_end_model(&reading);
 	problem = km_model_validate(model);
 	if (problem != NULL)
-		malformed(problem);
+		km_reading_malformed(problem);
 	return model;
 }
 
-static void
-init_object(KmObject *object, const KmKey *keys, int nkeys)
+void
+km_reading_init_object(KmObject *object, const KmKey *keys, int nkeys)
 {
 	object->keys = keys;
 	object->nkeys = nkeys;
 	object->slots = palloc0(nkeys * sizeof(KmSlot));
 	object->key = -1;
 	object->nesting = 0;
-}
-
-static const KmKey *
-current_key(KmReading *reading)
-{
-	return &reading->object->keys[reading->object->key];
-}
-
-static KmSlot *
-current_slot(KmReading *reading)
-{
-	return &reading->object->slots[reading->object->key];
 }
 
 /*
@@ -191,9 +117,9 @@ on_object_start(void *arg)
 		deepen_options(reading);
 	else if (reading->columns_open && reading->object == &reading->model)
 		reading->object = &reading->column;
-	else if (current_key(reading)->element == KM_JSON_OPTIONS)
+	else if (km_reading_key(reading)->element == KM_JSON_OPTIONS)
 		deepen_options(reading);
-	else if (current_key(reading)->element == KM_JSON_HISTOGRAM)
+	else if (km_reading_key(reading)->element == KM_JSON_HISTOGRAM)
 		reading->object = &reading->histogram;
 	else
 		wrong_type(reading, "an object");
@@ -208,9 +134,9 @@ on_object_end(void *arg)
 	if (in_options(reading))
 		reading->options_depth--;
 	else if (reading->object == &reading->column)
-		end_column(reading);
+		km_reading_end_column(reading);
 	else if (reading->object == &reading->histogram)
-		end_histogram(reading);
+		km_reading_end_histogram(reading);
 	KM_JSON_RETURN;
 }
 
@@ -220,12 +146,12 @@ on_array_start(void *arg)
 	KmReading  *reading = arg;
 
 	if (reading->object == NULL)
-		malformed("it is not a JSON object");
+		km_reading_malformed("it is not a JSON object");
 	if (in_options(reading))
 		deepen_options(reading);
-	else if (current_key(reading)->element == KM_JSON_COLUMNS && !reading->columns_open)
+	else if (km_reading_key(reading)->element == KM_JSON_COLUMNS && !reading->columns_open)
 		reading->columns_open = true;
-	else if (reading->object->nesting < depth_of(current_key(reading)))
+	else if (reading->object->nesting < km_key_depth(km_reading_key(reading)))
 		reading->object->nesting++;
 	else
 		wrong_type(reading, "an array");
@@ -239,7 +165,7 @@ on_array_end(void *arg)
 
 	if (in_options(reading))
 		reading->options_depth--;
-	else if (current_key(reading)->element == KM_JSON_COLUMNS)
+	else if (km_reading_key(reading)->element == KM_JSON_COLUMNS)
 		reading->columns_open = false;
 	else
 	{
@@ -268,7 +194,7 @@ on_field_end(void *arg, char *name, bool isnull)
 	KmReading  *reading = arg;
 
 	if (!in_options(reading) &&
-		current_key(reading)->element == KM_JSON_OPTIONS)
+		km_reading_key(reading)->element == KM_JSON_OPTIONS)
 		reading->options = pnstrdup(reading->options_start,
 									reading->lexer->prev_token_terminator -
 									reading->options_start);
@@ -282,7 +208,7 @@ on_scalar(void *arg, char *token, JsonTokenType type)
 
 	CHECK_FOR_INTERRUPTS();
 	if (reading->object == NULL)
-		malformed("it is not a JSON object");
+		km_reading_malformed("it is not a JSON object");
 	if (in_options(reading))
 		check_options_scalar(reading, token, type);
 	else
@@ -303,15 +229,15 @@ begin_field(KmReading *reading, char *name)
 	if (object->key == object->nkeys)
 	{
 		object->key = -1;
-		bad_value(reading, "there is no key \"%s\"", quote(name));
+		km_reading_bad_value(reading, "there is no key \"%s\"", km_reading_quote(name));
 	}
 
-	slot = current_slot(reading);
+	slot = km_reading_slot(reading);
 	if (slot->seen)
-		bad_value(reading, "appears twice");
+		km_reading_bad_value(reading, "appears twice");
 	slot->seen = true;
 	slot->width = -1;
-	if (current_key(reading)->element == KM_JSON_OPTIONS)
+	if (km_reading_key(reading)->element == KM_JSON_OPTIONS)
 		reading->options_start = reading->lexer->token_start;
 }
 
@@ -319,22 +245,22 @@ begin_field(KmReading *reading, char *name)
 static void
 end_row(KmReading *reading)
 {
-	KmSlot	   *slot = current_slot(reading);
+	KmSlot	   *slot = km_reading_slot(reading);
 
 	if (slot->width < 0)
 		slot->width = slot->n;
 	slot->rows++;
 	if ((int64) slot->rows * slot->width != slot->n)
-		bad_value(reading, "array [%d] has another length than the ones before, %d",
-				  slot->rows - 1, slot->width);
+		km_reading_bad_value(reading, "array [%d] has another length than the ones before, %d",
+							 slot->rows - 1, slot->width);
 }
 
 static void
 add_scalar(KmReading *reading, char *token, JsonTokenType type)
 {
-	const KmKey *key = current_key(reading);
-	KmSlot	   *slot = current_slot(reading);
-	bool		inside = reading->object->nesting == depth_of(key);
+	const KmKey *key = km_reading_key(reading);
+	KmSlot	   *slot = km_reading_slot(reading);
+	bool		inside = reading->object->nesting == km_key_depth(key);
 	bool		good = false;
 
 	if (type == JSON_TOKEN_NULL && reading->object->nesting == 0 &&
@@ -387,8 +313,8 @@ add_scalar(KmReading *reading, char *token, JsonTokenType type)
 			break;
 	}
 	if (!good)
-		wrong_type(reading, type != JSON_TOKEN_STRING ? quote(token) :
-				   psprintf("\"%s\"", quote(token)));
+		wrong_type(reading, type != JSON_TOKEN_STRING ? km_reading_quote(token) :
+				   psprintf("\"%s\"", km_reading_quote(token)));
 	pfree(token);
 }
 
@@ -402,7 +328,7 @@ check_options_scalar(KmReading *reading, char *token, JsonTokenType type)
 	if (type == JSON_TOKEN_NUMBER)
 	{
 		if (strlen(token) > KM_OPTIONS_NUMBER)
-			bad_value(reading, "%s is too long for a number", quote(token));
+			km_reading_bad_value(reading, "%s is too long for a number", km_reading_quote(token));
 		parse_real(reading, token);
 	}
 	pfree(token);
@@ -412,7 +338,7 @@ static void
 deepen_options(KmReading *reading)
 {
 	if (++reading->options_depth > KM_OPTIONS_DEPTH)
-		bad_value(reading, "nested more than %d levels deep", KM_OPTIONS_DEPTH);
+		km_reading_bad_value(reading, "nested more than %d levels deep", KM_OPTIONS_DEPTH);
 }
 
 /* the place for one more element */
@@ -422,7 +348,7 @@ add_room(KmReading *reading, KmSlot *slot, Size size)
 	if (slot->n == slot->capacity)
 	{
 		if (slot->n >= KM_MAX_CELLS)
-			bad_value(reading, "more than %d elements", KM_MAX_CELLS);
+			km_reading_bad_value(reading, "more than %d elements", KM_MAX_CELLS);
 		slot->capacity = slot->capacity == 0 ? 16 : slot->capacity * 2;
 		slot->values.any = slot->values.any == NULL ?
 			palloc(mul_size(slot->capacity, size)) :
@@ -440,7 +366,7 @@ parse_real(KmReading *reading, const char *token)
 	errno = 0;
 	value = strtod(token, NULL);
 	if (isinf(value) || (value == 0 && errno == ERANGE))
-		bad_value(reading, "%s is out of range for type double precision", quote(token));
+		km_reading_bad_value(reading, "%s is out of range for type double precision", km_reading_quote(token));
 	return value;
 }
 
@@ -453,210 +379,11 @@ parse_integer(KmReading *reading, const char *token, bool small)
 	errno = 0;
 	value = strtoll(token, &end, 10);
 	if (*end != '\0')
-		bad_value(reading, "%s is not an integer", quote(token));
+		km_reading_bad_value(reading, "%s is not an integer", km_reading_quote(token));
 	if (errno == ERANGE || (small && (value < PG_INT32_MIN || value > PG_INT32_MAX)))
-		bad_value(reading, "%s is out of range for type %s", quote(token),
-				  small ? "integer" : "bigint");
+		km_reading_bad_value(reading, "%s is out of range for type %s", km_reading_quote(token),
+							 small ? "integer" : "bigint");
 	return value;
-}
-
-/* One more column is complete. */
-static void
-end_column(KmReading *reading)
-{
-	KmSlot	   *slots = reading->column.slots;
-	KmColumn   *column;
-	int			counts[KM_EXTENTS] = {[KM_ONE] = 1};
-
-	if (reading->ncolumns == reading->capacity)
-	{
-		reading->capacity = reading->capacity == 0 ? 16 : reading->capacity * 2;
-		reading->columns = reading->columns == NULL ?
-			palloc(mul_size(reading->capacity, sizeof(KmColumn))) :
-			repalloc(reading->columns, mul_size(reading->capacity, sizeof(KmColumn)));
-	}
-	column = &reading->columns[reading->ncolumns];
-	memset(column, 0, sizeof(KmColumn));
-
-	check_complete(reading);
-	counts[KM_PER_CATEGORY] = slots[KEY_CATEGORIES].n;
-	take_object(reading, column, counts);
-
-	for (int key = KEY_LENGTH; key <= KEY_CATEGORIES; key++)
-	{
-		bool		wanted = !km_key_absent(&km_column_keys[key], column);
-
-		reading->object->key = key;
-		if (wanted != slots[key].seen)
-			bad_value(reading, wanted ? "missing for kind \"%s\"" :
-					  "not allowed for kind \"%s\"", km_column_kind_name(column->kind));
-	}
-	if (column->kind == KM_COLUMN_CATEGORY)
-		column->nfeatures = slots[KEY_CATEGORIES].n;
-	else if (column->kind != KM_COLUMN_ARRAY)
-		column->nfeatures = 1;
-
-	if (++reading->ncolumns > KM_MAX_FEATURES)
-		malformed(km_model_validate_counts(1, KM_MAX_FEATURES, reading->ncolumns));
-	init_object(&reading->column, km_column_keys, COLUMN_KEYS);
-	reading->object = &reading->model;
-}
-
-static void
-end_histogram(KmReading *reading)
-{
-	int			counts[KM_EXTENTS] = {[KM_ONE] = 1};
-
-	check_complete(reading);
-	counts[KM_PER_BIN] = reading->histogram.slots[KEY_UPPER].n;
-	take_object(reading, &reading->outliers, counts);
-	reading->outliers.nbins = counts[KM_PER_BIN];
-	reading->object = &reading->model;
-}
-
-/* The counts come first: they say how long everything else has to be. */
-static KmModel *
-end_model(KmReading *reading)
-{
-	KmModel    *model = palloc0(sizeof(KmModel));
-	KmSlot	   *slots = reading->model.slots;
-	int			counts[KM_EXTENTS] = {[KM_ONE] = 1};
-	char	   *problem;
-
-	if (slots[KEY_FORMAT].seen && slots[KEY_FORMAT].values.integers[0] != KM_JSON_FORMAT)
-	{
-		reading->object->key = KEY_FORMAT;
-		bad_value(reading, INT64_FORMAT " is not supported, only %d",
-				  slots[KEY_FORMAT].values.integers[0], KM_JSON_FORMAT);
-	}
-	check_complete(reading);
-
-	model->ncolumns = reading->ncolumns;
-	model->d = slots[KEY_FEATURES].n;
-	problem = km_model_validate_counts(slots[KEY_K].values.integers[0], model->d,
-									   model->ncolumns);
-	if (problem != NULL)
-		malformed(problem);
-
-	counts[KM_PER_CLUSTER] = slots[KEY_K].values.integers[0];
-	counts[KM_PER_FEATURE] = model->d;
-	take_object(reading, model, counts);
-	if (model->ids == NULL)
-	{
-		model->ids = palloc(model->k * sizeof(int32));
-		for (int j = 0; j < model->k; j++)
-			model->ids[j] = j;
-	}
-	return model;
-}
-
-static void
-check_complete(KmReading *reading)
-{
-	KmObject   *object = reading->object;
-
-	for (object->key = 0; object->key < object->nkeys; object->key++)
-	{
-		if (!current_slot(reading)->seen && (current_key(reading)->flags & KM_OPTIONAL) == 0)
-			bad_value(reading, "missing");
-	}
-}
-
-/* Compare all lengths, and put the values where the keys say. */
-static void
-take_object(KmReading *reading, void *base, const int *counts)
-{
-	KmObject   *object = reading->object;
-
-	for (object->key = 0; object->key < object->nkeys; object->key++)
-	{
-		const KmKey *key = current_key(reading);
-		KmSlot	   *slot = current_slot(reading);
-		int			rows = depth_of(key) == 2 ? slot->rows : slot->n;
-
-		if (!slot->seen || slot->isnull)
-			continue;
-		if (key->rows != KM_ONE && rows != counts[key->rows])
-			bad_value(reading, "%d elements, expected %d", rows, counts[key->rows]);
-		if (key->width != KM_ONE && slot->width != counts[key->width])
-			bad_value(reading, "arrays of %d elements, expected %d",
-					  slot->width, counts[key->width]);
-		take_value(reading, key, slot, base);
-	}
-}
-
-static void
-take_value(KmReading *reading, const KmKey *key, KmSlot *slot, void *base)
-{
-	char	   *target = (char *) base + key->offset;
-	bool		array = key->rows != KM_ONE;
-
-	switch (key->element)
-	{
-		case KM_JSON_REAL:
-			if (array)
-				*(double **) target = slot->values.reals;
-			else
-				*(double *) target = slot->values.reals[0];
-			break;
-		case KM_JSON_INT:
-			if (array)
-				*(int32 **) target = narrow(slot);
-			else
-				*(int32 *) target = slot->values.integers[0];
-			break;
-		case KM_JSON_BIGINT:
-			if (array)
-				*(int64 **) target = slot->values.integers;
-			else
-				*(int64 *) target = slot->values.integers[0];
-			break;
-		case KM_JSON_BOOLEAN:
-			*(bool *) target = slot->values.integers[0] != 0;
-			break;
-		case KM_JSON_TEXT:
-			if (array)
-				*(char ***) target = slot->values.texts;
-			else
-				*(char **) target = slot->values.texts[0];
-			break;
-		case KM_JSON_METRIC:
-			if (!km_metric_parse(slot->values.texts[0], (KmMetric *) target))
-				bad_value(reading, "unknown metric \"%s\"", quote(slot->values.texts[0]));
-			break;
-		case KM_JSON_KIND:
-			if (!km_column_kind_parse(slot->values.texts[0], (KmColumnKind *) target))
-				bad_value(reading, "unknown kind \"%s\"", quote(slot->values.texts[0]));
-			break;
-		case KM_JSON_COLUMNS:
-			*(KmColumn **) target = reading->columns;
-			break;
-		case KM_JSON_HISTOGRAM:
-			*(KmHistogram *) target = reading->outliers;
-			break;
-		case KM_JSON_OPTIONS:
-			*(char **) target = reading->options;
-			break;
-		case KM_JSON_FORMAT_NUMBER:
-			break;
-	}
-}
-
-/* The integers of a slot, all in the range of int32, as such. */
-static void *
-narrow(const KmSlot *slot)
-{
-	int32	   *integers = palloc(mul_size(slot->n, sizeof(int32)));
-
-	for (int i = 0; i < slot->n; i++)
-		integers[i] = slot->values.integers[i];
-	return integers;
-}
-
-static int
-depth_of(const KmKey *key)
-{
-	return (key->rows != KM_ONE) + (key->width != KM_ONE);
 }
 
 /* what a key's value has to be, for messages */
@@ -677,7 +404,7 @@ expected(const KmKey *key)
 		[KM_JSON_OPTIONS] = {"an object"},
 	};
 
-	return words[key->element][depth_of(key)];
+	return words[key->element][km_key_depth(key)];
 }
 
 static void
@@ -686,24 +413,22 @@ wrong_type(KmReading *reading, const char *found)
 	bool		inside = reading->object->nesting > 0 ||
 	(reading->columns_open && reading->object == &reading->model);
 
-	bad_value(reading, "must be %s, but %s %s", expected(current_key(reading)),
-			  inside ? "contains" : "is", found);
+	km_reading_bad_value(reading, "must be %s, but %s %s", expected(km_reading_key(reading)),
+						 inside ? "contains" : "is", found);
 }
 
-/* the text, or its beginning, cut between two characters */
-static char *
-quote(const char *text)
+char *
+km_reading_quote(const char *text)
 {
 	int			length = pg_mbcliplen(text, strlen(text), KM_QUOTE_LENGTH);
 
 	return psprintf("%.*s%s", length, text, text[length] == '\0' ? "" : "...");
 }
 
-/* 22P02 with the name of the current key */
-static void
-bad_value(KmReading *reading, const char *format,...)
+void
+km_reading_bad_value(KmReading *reading, const char *format,...)
 {
-	const char *inner = reading->object->key < 0 ? NULL : current_key(reading)->name;
+	const char *inner = reading->object->key < 0 ? NULL : km_reading_key(reading)->name;
 	StringInfoData problem;
 
 	initStringInfo(&problem);
@@ -728,11 +453,11 @@ bad_value(KmReading *reading, const char *format,...)
 			break;
 		enlargeStringInfo(&problem, needed);
 	}
-	malformed(problem.data);
+	km_reading_malformed(problem.data);
 }
 
-static void
-malformed(const char *problem)
+void
+km_reading_malformed(const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
