@@ -161,6 +161,12 @@ SELECT error_of($$SELECT kmeans_silhouette(i % 3, ARRAY[i, i * i]) FROM generate
 SELECT kmeans_silhouette(i % 3, ARRAY[i, i * i]) FROM generate_series(1, 10000) i;
 \set VERBOSITY default
 RESET work_mem;
+-- very many groups take as long as so many times one
+SET work_mem = '1GB';
+SET statement_timeout = '20s';
+SELECT count(s) AS groups FROM (SELECT kmeans_silhouette(i % 2, ARRAY[i]) AS s FROM generate_series(1, 300000) i GROUP BY i / 4) g;
+RESET statement_timeout;
+RESET work_mem;
 
 -- Bad input
 SELECT e, error_of(e) FROM unnest(ARRAY[

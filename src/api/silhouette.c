@@ -26,7 +26,8 @@ PG_FUNCTION_INFO_V1(kmeans_silhouette_finalfn);
 
 typedef struct KmSilhouetteState
 {
-	MemoryContext cxt;			/* everything of this group */
+	MemoryContext cxt;			/* the aggregate's, of all groups: a hash aggregate
+								 * looks at every context with every new group */
 	KmFeatures *features;
 	int64		n_read;
 	int64		n;				/* rows without a NULL */
@@ -70,12 +71,10 @@ kmeans_silhouette_transfn(PG_FUNCTION_ARGS)
 static KmSilhouetteState *
 create_state(FunctionCallInfo fcinfo, MemoryContext aggcontext)
 {
-	MemoryContext cxt = AllocSetContextCreate(aggcontext, "kmeans group",
-											  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MemoryContext old = MemoryContextSwitchTo(aggcontext);
 	KmSilhouetteState *state = palloc0(sizeof(KmSilhouetteState));
 
-	state->cxt = cxt;
+	state->cxt = aggcontext;
 	state->features = km_features_create(get_fn_expr_argtype(fcinfo->flinfo, 2));
 	MemoryContextSwitchTo(old);
 	return state;
