@@ -49,6 +49,7 @@
 #include "core/sort.h"
 
 #define LLOYD_LEAST_SHARE 0x1p-10	/* of Q: less inertia is summed */
+#define LLOYD_UNDECIDED_PART 256	/* fewer of the rows are looked at again */
 #define LLOYD_WINDOW	4096	/* rows that are checked before any is labelled */
 
 typedef struct Lloyd
@@ -63,7 +64,8 @@ typedef struct Lloyd
 	KmBounds   *bounds;			/* NULL: no pruning, or no pass so far */
 	KmSums	   *sums;			/* of this participant's rows, by label */
 	int64_t		undecided;		/* rows of all participants whose label another
-								 * centroid may share, after the last labelling */
+								 * centroid may share, after the last labelling;
+								 * INT64_MAX: the centroids have moved since */
 	double	   *centroids;		/* k x d, the caller's */
 	double	   *mean;			/* k x d */
 	double	   *weight;			/* k */
@@ -100,6 +102,7 @@ static double lloyd_inertia(Lloyd *l);
 static double lloyd_inertia_of_means(const Lloyd *l);
 static double lloyd_inertia_of_pass(Lloyd *l);
 static bool lloyd_refused(Lloyd *l);
+static int64_t lloyd_ties(Lloyd *l);
 static double lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated);
 static void lloyd_finish(Lloyd *l, KmIteration *iteration);
 static int	lloyd_empty(const Lloyd *l, int *empty);
@@ -172,7 +175,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	if (!strict && !result.refused)
 		lloyd_finish(&l, &iteration);
 	result.n_iter = iteration.iteration;
-	result.unique = l.undecided == 0;
+	result.unique = !result.refused && lloyd_ties(&l) == 0;
 	result.inertia = iteration.inertia;
 
 	if (l.bounds != NULL)
@@ -379,6 +382,51 @@ lloyd_refused(Lloyd *l)
 }
 
 /*
+ * How many rows of all participants have two nearest centroids?  Most that the
+ * last pass left undecided are only near to that.  They are among those that
+ * fail their bounds, and their distances tell; but not where they are so many
+ * that others had better label them all again.
+ */
+static int64_t
+lloyd_ties(Lloyd *l)
+{
+	int64_t		n = l->rows->n;
+	int64_t		ties = 0;
+	double	   *all;
+
+	km_team_add(l->team, &n, 1);
+	if (l->bounds == NULL || l->undecided > n / LLOYD_UNDECIDED_PART)
+		return l->undecided;
+	all = km_team_alloc(l->team, l->k, sizeof(double));
+	for (int c = 0; l->undecided > 0 && c < l->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(l->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += LLOYD_WINDOW)
+		{
+			int			failing = km_bounds_failing(l->bounds, chunk, start,
+													km_chunk_batch(chunk, start, LLOYD_WINDOW),
+													l->pick);
+
+			for (int i = 0; i < failing; i++)
+			{
+				int64_t		row = start + l->pick[i];
+				int			nearest = 0;
+
+				km_kernel_all(l->kernel, km_chunk_rows(chunk, l->d, row, 1), 1, all);
+				for (int j = 0; j < l->k; j++)
+					nearest += all[j] <= all[chunk->label[row]];
+				ties += nearest > 1;
+			}
+		}
+		km_team_check(l->team);
+	}
+	km_team_add(l->team, &ties, 1);
+	km_team_release(l->team, all);
+	return ties;
+}
+
+/*
  * Move the centroids to the means, empty clusters to far rows.  Returns the
  * sum of the squared movements; the inertia is that before.
  */
@@ -457,7 +505,7 @@ lloyd_finish(Lloyd *l, KmIteration *iteration)
 	}
 	km_team_release(l->team, empty);
 	if (moved)
-		l->undecided++;
+		l->undecided = INT64_MAX;
 	iteration->inertia = l->params->approximate ? lloyd_inertia_of_pass(l) :
 		lloyd_inertia(l);
 	if (l->params->report != NULL)

@@ -323,6 +323,45 @@ test_renumbered(void)
 	free(label);
 }
 
+/* one row beside many at two places: between them, or as good as */
+static void
+test_ties(void)
+{
+	enum
+	{
+		MANY = 2048
+	};
+	static const double middle[2] = {0, 0x1p-51};
+	KmTeam	   *team = solo_team();
+	KmSpace		line = {1, NULL, NULL, false};
+	KmGrid	   *grid = km_grid_create(team, 1, (double[]) {1}, (double[]) {0x1p-51});
+	KmLloydParams params = {.run = 1,.max_iter = 30};
+	double		x[MANY];
+	double		w[MANY];
+
+	for (int test = 0; test < 2; test++)
+	{
+		double		ends[2] = {-1, 1};
+		TestRows   *rows;
+
+		for (int i = 0; i < MANY; i++)
+		{
+			x[i] = i % 2 == 0 ? -1 : 1;
+			w[i] = 1;
+		}
+		x[MANY / 2] = middle[test];
+		w[MANY / 2] = 0;
+		rows = rows_create(x, w, MANY, 1, 1000);
+		team->pruning = KM_PRUNING_ON;
+		ok(km_lloyd(team, &rows->rows, &line, grid, &params, ends, 2).unique == (test == 1) &&
+		   rows->label[MANY / 2] == test,
+		   "lloyd: one row between two centroids among many, or nearly (%d)", test);
+		team->pruning = KM_PRUNING_AUTO;
+		rows_free(rows);
+	}
+	km_grid_free(team, grid);
+}
+
 static void
 test_naive(void)
 {
@@ -504,6 +543,7 @@ test_team(void)
 void
 test_summary(void)
 {
+	test_ties();
 	test_naive();
 	test_scores();
 	test_renumbered();
