@@ -3,39 +3,49 @@
  *		Sorting pointers with a comparison that knows its surroundings.
  *
  * qsort() hands its comparison no argument, and the core keeps no global
- * state; it also could not be interrupted.  A heapsort needs neither memory
- * nor recursion and has no bad case.
+ * state; it also could not be interrupted.  So here is a merge sort: pieces of
+ * SORT_RUN rows are sorted by insertion, then neighbours are merged, twice as
+ * many rows each time.  What is in order already is left as it is, so that
+ * putting together what several participants have sorted takes little more than
+ * one comparison a row.
  */
 #include "core/sort.h"
 
-#define SORT_CHECK_EVERY 8	/* sifts between two calls of check */
+#include <string.h>
+
+#define SORT_RUN		8
+#define SORT_CHECK_EVERY 256	/* merged rows between two calls of check */
 
 typedef int (*SortCompare) (const double *a, const double *b, const void *arg);
 
-static void sort_sift(double **rows, size_t root, size_t n,
-					  SortCompare compare, const void *arg);
+static void sort_insert(double **rows, size_t n, SortCompare compare, const void *arg);
+static void sort_merge(KmTeam *team, double **rows, size_t middle, size_t n,
+					   double **spare, SortCompare compare, const void *arg);
 
 void
 km_sort_rows(KmTeam *team, double **rows, size_t n,
 			 int (*compare) (const double *a, const double *b, const void *arg),
 			 const void *arg)
 {
-	for (size_t i = n / 2; i-- > 0;)
-	{
-		sort_sift(rows, i, n, compare, arg);
-		if (i % SORT_CHECK_EVERY == 0)
-			km_team_check(team);
-	}
-	for (size_t end = n; end-- > 1;)
-	{
-		double	   *largest = rows[0];
+	double	  **spare = km_team_alloc(team, n, sizeof(double *));
 
-		rows[0] = rows[end];
-		rows[end] = largest;
-		sort_sift(rows, 0, end, compare, arg);
-		if (end % SORT_CHECK_EVERY == 0)
+	for (size_t start = 0; start < n; start += SORT_RUN)
+	{
+		sort_insert(rows + start, n - start < SORT_RUN ? n - start : SORT_RUN,
+					compare, arg);
+		if (start % SORT_CHECK_EVERY == 0)
 			km_team_check(team);
 	}
+	for (size_t width = SORT_RUN; width < n; width *= 2)
+		for (size_t start = 0; n - start > width; start += 2 * width)
+		{
+			size_t		both = n - start < 2 * width ? n - start : 2 * width;
+
+			sort_merge(team, rows + start, width, both, spare, compare, arg);
+			if (both < 2 * width)
+				break;
+		}
+	km_team_release(team, spare);
 }
 
 int
@@ -47,25 +57,38 @@ km_sort_compare(const double *a, const double *b, int d)
 	return 0;
 }
 
-/* restore the heap below root */
 static void
-sort_sift(double **rows, size_t root, size_t n, SortCompare compare,
-		  const void *arg)
+sort_insert(double **rows, size_t n, SortCompare compare, const void *arg)
 {
-	double	   *row = rows[root];
-
-	for (;;)
+	for (size_t i = 1; i < n; i++)
 	{
-		size_t		child = 2 * root + 1;
+		double	   *row = rows[i];
+		size_t		at = i;
 
-		if (child >= n)
-			break;
-		if (child + 1 < n && compare(rows[child], rows[child + 1], arg) < 0)
-			child++;
-		if (compare(row, rows[child], arg) >= 0)
-			break;
-		rows[root] = rows[child];
-		root = child;
+		for (; at > 0 && compare(row, rows[at - 1], arg) < 0; at--)
+			rows[at] = rows[at - 1];
+		rows[at] = row;
 	}
-	rows[root] = row;
+}
+
+/* rows 0 .. middle - 1 are sorted, and so are the others; spare has room for the first */
+static void
+sort_merge(KmTeam *team, double **rows, size_t middle, size_t n, double **spare,
+		   SortCompare compare, const void *arg)
+{
+	size_t		left = 0;
+	size_t		right = middle;
+
+	if (compare(rows[middle - 1], rows[middle], arg) <= 0)
+		return;
+	memcpy(spare, rows, middle * sizeof(double *));
+	for (size_t at = 0; left < middle; at++)
+	{
+		if (right == n || compare(spare[left], rows[right], arg) <= 0)
+			rows[at] = spare[left++];
+		else
+			rows[at] = rows[right++];
+		if (at % SORT_CHECK_EVERY == 0)
+			km_team_check(team);
+	}
 }

@@ -9,7 +9,7 @@
 
 /*
  * Sort n pointers to rows of doubles ascending by compare, whose arg is passed
- * through.  In place; equal elements end up in any order.
+ * through.  Equal elements keep their order.
  */
 extern void km_sort_rows(KmTeam *team, double **rows, size_t n,
 						 int (*compare) (const double *a, const double *b,
