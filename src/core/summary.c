@@ -51,6 +51,9 @@ typedef struct Summarizer
 	KmKernel   *kernel;
 	KmSummary  *summary;
 
+	int			batch;			/* rows that are looked at together, */
+	double	   *dist2;			/* and their squared distances */
+
 	/* in the first pass */
 	KmGrid	   *grid;			/* of the raw values */
 	KmSums	   *sums;
@@ -60,10 +63,9 @@ typedef struct Summarizer
 	double	   *factor;			/* d: its inverse */
 	double	   *center;			/* k x d, times factor */
 	const SummaryBody *body;
-	int			batch;			/* rows that are collected together */
 	KmGroups   *groups;
 	double	   *square;			/* batch x d: squared deviations, by cluster */
-	double	   *dist2;			/* batch: squared distances, by cluster */
+	double	   *own;			/* batch: squared distances by cluster */
 	int32_t    *all;			/* batch: 0, 1, 2, ... */
 	KmExact    *inertia;		/* k */
 	double	   *radius2;		/* k */
@@ -93,11 +95,10 @@ static void summary_centers(Summarizer *s, const double *centroids);
 static void summary_means(Summarizer *s);
 static void summary_collect(Summarizer *s);
 static void summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n);
-static void summary_label(Summarizer *s, const double *values, uint16_t *label,
-						  double *dist2, int n);
+static void summary_label(Summarizer *s, const double *values, uint16_t *label, int n);
+static void summary_own(Summarizer *s, const double *values, const uint16_t *label, int n);
 static void summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
-									const double *values, const double *dist2,
-									const double *w);
+									const double *values, const double *w);
 static void summary_share(Summarizer *s);
 static void summary_spread(Summarizer *s);
 static void summary_release(Summarizer *s);
@@ -117,6 +118,8 @@ km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 	s.kernel = km_kernel_create(team, space, k);
 	s.summary = summary_create(team, k, rows->d);
 	km_kernel_set(s.kernel, centroids, k);
+	s.batch = km_rows_batch(rows->d);
+	s.dist2 = km_team_alloc(team, s.batch, sizeof(double));
 
 	summary_prepare(&s, centroids);
 	summary_collect(&s);
@@ -125,6 +128,7 @@ km_summarize(KmTeam *team, KmRows *rows, const KmSpace *space,
 	summary_release(&s);
 	summary_outliers(&s, centroids);
 
+	km_team_release(team, s.dist2);
 	km_kernel_free(s.kernel);
 	return s.summary;
 }
@@ -195,8 +199,6 @@ summary_prepare(Summarizer *s, const double *centroids)
 	if (__builtin_cpu_supports("avx2"))
 		s->body = &summary_bodies[1];
 #endif
-	s->batch = km_rows_batch(d);
-
 	s->grid = km_grid_create(team, d, raw->largest, raw->smallest);
 	s->sums = km_sums_create(team, s->grid, k);
 	s->exponent = km_team_alloc(team, d, sizeof(int));
@@ -204,7 +206,7 @@ summary_prepare(Summarizer *s, const double *centroids)
 	s->center = km_team_alloc(team, (size_t) k * d, sizeof(double));
 	s->groups = km_groups_create(team, k);
 	s->square = km_team_alloc(team, (size_t) s->batch * d, sizeof(double));
-	s->dist2 = km_team_alloc(team, s->batch, sizeof(double));
+	s->own = km_team_alloc(team, s->batch, sizeof(double));
 	s->all = km_team_alloc(team, s->batch, sizeof(int32_t));
 	s->inertia = km_team_alloc(team, k, sizeof(KmExact));
 	s->radius2 = km_team_alloc(team, k, sizeof(double));
@@ -237,7 +239,7 @@ summary_release(Summarizer *s)
 	km_team_release(team, s->radius2);
 	km_team_release(team, s->inertia);
 	km_team_release(team, s->all);
-	km_team_release(team, s->dist2);
+	km_team_release(team, s->own);
 	km_team_release(team, s->square);
 	km_groups_free(team, s->groups);
 	km_team_release(team, s->center);
@@ -349,7 +351,7 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 	int			d = s->summary->d;
 	const double *values = km_chunk_rows(chunk, d, start, n);
 
-	summary_label(s, values, chunk->label + start, chunk->dist2 + start, n);
+	summary_label(s, values, chunk->label + start, n);
 	km_groups_sort(s->groups, chunk->label + start, n);
 	for (int j = 0; j < s->summary->k; j++)
 	{
@@ -358,44 +360,53 @@ summary_collect_rows(Summarizer *s, KmChunk *chunk, int64_t start, int n)
 
 		if (begin < end)
 			summary_collect_cluster(s, j, s->groups->pick + begin, end - begin,
-									values, chunk->dist2 + start,
-									km_chunk_weights(chunk, start));
+									values, km_chunk_weights(chunk, start));
 	}
 }
 
 /* a batch's labels and distances */
 static void
-summary_label(Summarizer *s, const double *values, uint16_t *label, double *dist2, int n)
+summary_label(Summarizer *s, const double *values, uint16_t *label, int n)
 {
 	size_t		d = (size_t) s->summary->d;
-
 	int32_t		nearest[KM_TILE];
 
-	for (int i = 0; i < n && s->renumbered != NULL; i++)
-		label[i] = (uint16_t) s->renumbered[label[i]];
+	if (s->renumbered != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			label[i] = (uint16_t) s->renumbered[label[i]];
+		summary_own(s, values, label, n);
+		return;
+	}
 	for (int i = 0; i < n; i += KM_TILE)
 	{
 		int			m = n - i < KM_TILE ? n - i : KM_TILE;
 
-		if (s->renumbered != NULL)
-		{
-			km_kernel_own(s->kernel, values + i * d, m, label + i, dist2 + i, NULL);
-			continue;
-		}
-		km_kernel_assign(s->kernel, values + i * d, m, nearest, dist2 + i, NULL);
+		km_kernel_assign(s->kernel, values + i * d, m, nearest, s->dist2 + i, NULL);
 		for (int r = 0; r < m; r++)
 			label[i + r] = (uint16_t) nearest[r];
 	}
 }
 
+/* a batch's distances, which takes less than to write and read them for all rows */
+static void
+summary_own(Summarizer *s, const double *values, const uint16_t *label, int n)
+{
+	size_t		d = (size_t) s->summary->d;
+
+	for (int i = 0; i < n; i += KM_TILE)
+		km_kernel_own(s->kernel, values + i * d, n - i < KM_TILE ? n - i : KM_TILE,
+					  label + i, s->dist2 + i, NULL);
+}
+
 /* rows of one cluster, picked from a batch */
 static void
 summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
-						const double *values, const double *dist2, const double *w)
+						const double *values, const double *w)
 {
 	KmSummary  *summary = s->summary;
 	size_t		d = (size_t) summary->d;
-	double		largest = s->body->gather(dist2, pick, n, s->dist2);
+	double		largest = s->body->gather(s->dist2, pick, n, s->own);
 
 	summary->size[j] += n;
 	s->radius2[j] = largest > s->radius2[j] ? largest : s->radius2[j];
@@ -403,14 +414,14 @@ summary_collect_cluster(Summarizer *s, int j, const int32_t *pick, int n,
 				  summary->min + j * d, summary->max + j * d, s->square);
 	if (w == NULL)
 	{
-		km_exact_add_many(&s->inertia[j], s->dist2, n);
+		km_exact_add_many(&s->inertia[j], s->own, n);
 		km_sums_add_rows(s->sums, j, values, pick, n);
 		km_sums_add_rows(s->squares, j, s->square, s->all, n);
 		return;
 	}
 	for (int i = 0; i < n; i++)
 	{
-		km_exact_add_product(&s->inertia[j], w[pick[i]], s->dist2[i]);
+		km_exact_add_product(&s->inertia[j], w[pick[i]], s->own[i]);
 		km_sums_add(s->sums, j, values + pick[i] * d, w[pick[i]], 1);
 		km_sums_add(s->squares, j, s->square + i * d, w[pick[i]], 1);
 	}
@@ -492,9 +503,8 @@ summary_outliers(Summarizer *s, const double *centroids)
 	KmTeam	   *team = s->team;
 	KmSummary  *summary = s->summary;
 	int			k = summary->k;
-	int			batch = km_rows_batch(summary->d);
 	double	   *reference = km_team_alloc(team, k, sizeof(double));
-	double	   *score = km_team_alloc(team, batch, sizeof(double));
+	double	   *score = km_team_alloc(team, s->batch, sizeof(double));
 	KmScores   *scores = km_scores_create(team, summary->total_weight);
 	KmOutliers *outliers;
 
@@ -505,12 +515,14 @@ summary_outliers(Summarizer *s, const double *centroids)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
 
-		for (int64_t start = 0; start < chunk->nrows; start += batch)
+		for (int64_t start = 0; start < chunk->nrows; start += s->batch)
 		{
-			int			n = km_chunk_batch(chunk, start, batch);
+			int			n = km_chunk_batch(chunk, start, s->batch);
+			const double *values = km_chunk_rows(chunk, summary->d, start, n);
+			const uint16_t *label = chunk->label + start;
 
-			km_outliers_score(outliers, km_chunk_rows(chunk, summary->d, start, n),
-							  chunk->label + start, chunk->dist2 + start, n, score);
+			summary_own(s, values, label, n);
+			km_outliers_score(outliers, values, label, s->dist2, n, score);
 			km_scores_add(scores, score, km_chunk_weights(chunk, start), n);
 			km_team_check(team);
 		}
