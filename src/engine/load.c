@@ -63,6 +63,7 @@ typedef struct KmLoader
 	KmColumn	weight_column;
 	KmEncoder	weight_encoder;
 	KmLoad		load;
+	bool		doubles;		/* all columns are double precision */
 	bool		learning;		/* there are category columns */
 	MemoryContext codes;		/* holds store, if learning */
 	KmStore    *store;			/* where rows go; NULL: their width is not known */
@@ -139,8 +140,10 @@ km_loader_pack(KmLoader *loader, TupleTableSlot *slot, int64 ordinal)
 	if ((source->weight == NULL ||
 		 km_pack_weight(&loader->weight_encoder, slot->tts_values[att],
 						slot->tts_isnull[att], ordinal, &weight)) &&
-		km_pack_row(loader->encoders, source->ncolumns, slot->tts_values,
-					slot->tts_isnull, loader->on_null, ordinal, out))
+		((loader->doubles &&
+		  km_pack_doubles(source->ncolumns, slot->tts_values, slot->tts_isnull, out)) ||
+		 km_pack_row(loader->encoders, source->ncolumns, slot->tts_values,
+					 slot->tts_isnull, loader->on_null, ordinal, out)))
 		km_store_push(loader->store, weight);
 	else
 		loader->load.n_skipped++;
@@ -254,6 +257,7 @@ km_loader_startup(DestReceiver *self, int operation, TupleDesc desc)
 						TupleDescAttr(desc, i)->atttypid);
 		loader->learning |= loader->encoders[i].learning;
 	}
+	loader->doubles = km_pack_are_doubles(loader->encoders, source->ncolumns);
 	if (source->weight != NULL)
 	{
 		loader->weight_column.name = source->weight;

@@ -32,6 +32,15 @@ km_pack_width(const KmEncoder *encoders, int ncolumns)
 }
 
 bool
+km_pack_are_doubles(const KmEncoder *encoders, int ncolumns)
+{
+	for (int i = 0; i < ncolumns; i++)
+		if (encoders[i].type != FLOAT8OID)
+			return false;
+	return true;
+}
+
+bool
 km_pack_row(KmEncoder *encoders, int ncolumns, const Datum *values, const bool *nulls,
 			KmOnNull on_null, int64 ordinal, double *out)
 {

@@ -21,6 +21,26 @@ extern void km_pack_encoder(KmEncoder *encoder, const KmColumn *column, Oid type
 extern int64 km_pack_width(const KmEncoder *encoders, int ncolumns);
 
 /*
+ * Are all columns double precision?  Then rows are packed by km_pack_doubles(),
+ * which tells whether it could: false for a NULL, NaN or infinity, of which
+ * km_pack_row() makes what it should.
+ */
+extern bool km_pack_are_doubles(const KmEncoder *encoders, int ncolumns);
+
+static inline bool
+km_pack_doubles(int ncolumns, const Datum *values, const bool *nulls, double *out)
+{
+	bool		good = true;
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		out[i] = DatumGetFloat8(values[i]) + 0.0;
+		good &= !nulls[i] & !!isfinite(out[i]);
+	}
+	return good;
+}
+
+/*
  * Write a row's numbers, one column after the other.  A NULL has the row
  * skipped (false), is refused, or becomes NaN.  Nothing is learned from a row
  * that is skipped.  Errors as for km_encode().
