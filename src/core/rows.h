@@ -49,7 +49,7 @@ typedef struct KmChunk
 	double	   *weight;			/* nrows, finite and >= 0; NULL: all are 1 */
 	uint16_t   *label;			/* nrows: index of the cluster, below KM_MAX_CLUSTERS */
 	float	   *bound;			/* nrows: for pruning */
-	double	   *dist2;			/* nrows: squared distances of seeding and summary */
+	double	   *dist2;			/* nrows: squared distances of seeding */
 	uint16_t   *bucket;			/* nrows: seeding's hash buckets */
 } KmChunk;
 

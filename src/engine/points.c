@@ -59,9 +59,9 @@ km_points_create(const KmTeam *team, MemoryContext cxt, int d, bool weighted,
 void
 km_points_close(KmPoints *points)
 {
-	if (points->finish_cxt != NULL)
-		km_store_close(points->final);
-	km_store_close(points->store);
+	if (points->finish_cxt != NULL && points->final != points->store)
+		km_store_free(points->final);
+	km_store_free(points->store);
 }
 
 void

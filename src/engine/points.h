@@ -59,9 +59,11 @@ extern KmPoints *km_points_create(const KmTeam *team, MemoryContext cxt, int d,
 								  bool weighted, Size budget);
 
 /*
- * No row is needed any more: close the files.  The numbers stay.  (Files are
- * closed with the memory, and by the end of the transaction, as well.  But
- * those that were made in a subtransaction must not be open at its end.)
+ * No row is needed any more: close the files, free the memory.  The numbers
+ * stay.  (All of that happens with the memory context as well, and files are
+ * closed by the end of the transaction.  But those that were made in a
+ * subtransaction must not be open at its end, and memory takes time to give
+ * back, which participants of a team do better at the same time.)
  */
 extern void km_points_close(KmPoints *points);
 

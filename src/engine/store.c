@@ -11,11 +11,13 @@
  *		weight: capacity doubles, if weighted
  *		values: capacity x d doubles or floats, and up to 4 bytes of padding
  *		marks: what the core notes beside the rows
+ *			label: capacity uint16s, and up to 6 bytes of padding
  *			dist2: capacity doubles, or bound: as many floats
- *			label: capacity uint16s
  *			bucket: capacity uint16s
  *
  * Bounds use the memory of dist2, since seeding is over when they are needed.
+ * Where a sample is enough for seeding, the second half of dist2 and the buckets
+ * are never touched, and so take no memory.
  *
  * When the next chunk would exceed the budget, it goes to a file, and all that
  * follow.  One block in memory, the window, holds one of them at a time.
@@ -51,7 +53,6 @@
 /* a chunk is at most this part of the budget */
 #define KM_STORE_CHUNK_SHARE	16
 
-#define KM_STORE_MARK_BYTES		(sizeof(double) + 2 * sizeof(uint16))
 
 #define KM_STORE_HUGE_PAGE		((Size) 2 * 1024 * 1024)
 
@@ -76,10 +77,11 @@ struct KmSpill
 
 static int64 km_store_tiles(int64 capacity);
 static void km_store_begin_chunk(KmStore *store);
-static char *km_store_block(KmStore *store, Size bytes);
+static char *km_store_block(KmStore *store, KmStoreChunk *chunk, Size bytes);
 static void km_store_widen(KmStore *store, int64 nrows);
 static Size km_store_row_bytes(const KmStore *store, bool narrow);
 static int64 km_store_max_capacity(const KmStore *store, bool narrow);
+static Size km_store_marks_bytes(int64 capacity);
 static Size km_store_values_bytes(const KmStore *store, bool narrow, int64 capacity);
 static Size km_store_bytes(const KmStore *store, bool narrow, int64 capacity);
 static Size km_store_window_bytes(const KmStore *store);
@@ -158,6 +160,19 @@ km_store_close(KmStore *store)
 	ResourceOwnerDelete(owner);
 }
 
+void
+km_store_free(KmStore *store)
+{
+	int			in_memory = store->spill != NULL ? store->first_spilled : store->nchunks;
+
+	for (int c = 0; c < in_memory; c++)
+		pfree(store->chunks[c].memory);
+	store->nchunks = 0;
+	store->open = NULL;
+	store->room = 0;
+	km_store_close(store);
+}
+
 /* ---- Appending ---- */
 
 /*
@@ -233,7 +248,7 @@ km_store_begin_chunk(KmStore *store)
 	}
 	if (store->spill == NULL)
 	{
-		km_store_lay_out(store, chunk, km_store_block(store, bytes));
+		km_store_lay_out(store, chunk, km_store_block(store, chunk, bytes));
 		store->used += bytes;
 	}
 	else
@@ -246,7 +261,7 @@ km_store_begin_chunk(KmStore *store)
 
 			chunk->values_at = before->values_at +
 				km_store_values_bytes(store, before->rows.values == NULL, before->capacity);
-			chunk->marks_at = before->marks_at + before->capacity * KM_STORE_MARK_BYTES;
+			chunk->marks_at = before->marks_at + km_store_marks_bytes(before->capacity);
 		}
 		km_store_lay_out(store, chunk, store->spill->window);
 		km_store_clear_marks(store, chunk);
@@ -259,21 +274,31 @@ km_store_begin_chunk(KmStore *store)
 
 /*
  * Memory for a chunk.  Where the system gives huge pages to those who ask, ask:
- * to have small ones mapped and cleared takes a tenth of the time of a load.
+ * to have small ones mapped and cleared takes a tenth of the time of a load.  So
+ * a chunk of such pages begins with one, and what every fit uses of it ends with
+ * one if that is nearly full.  What lies before is never touched.
  */
 static char *
-km_store_block(KmStore *store, Size bytes)
+km_store_block(KmStore *store, KmStoreChunk *chunk, Size bytes)
 {
-	char	   *block = MemoryContextAllocHuge(store->cxt, bytes);
-
 #ifdef MADV_HUGEPAGE
-	char	   *first = (char *) TYPEALIGN(KM_STORE_HUGE_PAGE, block);
-	char	   *end = (char *) TYPEALIGN_DOWN(KM_STORE_HUGE_PAGE, block + bytes);
+	Size		used = chunk->capacity * km_store_row_bytes(store, store->narrow);
+	Size		pages = (used + KM_STORE_HUGE_PAGE / 16) / KM_STORE_HUGE_PAGE;
 
-	if (first < end)
-		(void) madvise(first, end - first, MADV_HUGEPAGE);
+	if (pages > 0)
+	{
+		Size		whole = mul_size(pages, KM_STORE_HUGE_PAGE);
+		char	   *block;
+
+		chunk->memory = MemoryContextAllocHuge(store->cxt, add_size(Max(bytes, whole),
+																	KM_STORE_HUGE_PAGE));
+		block = (char *) TYPEALIGN(KM_STORE_HUGE_PAGE, chunk->memory);
+		(void) madvise(block, whole, MADV_HUGEPAGE);
+		return block;
+	}
 #endif
-	return block;
+	chunk->memory = MemoryContextAllocHuge(store->cxt, bytes);
+	return chunk->memory;
 }
 
 static int64
@@ -286,18 +311,25 @@ km_store_next_capacity(const KmStore *store)
 	return Min(km_store_tiles(capacity), km_store_max_capacity(store, store->narrow));
 }
 
-/* all of a row, in a chunk of floats or of doubles */
+/* what every fit uses of a row, in a chunk of floats or of doubles */
 static Size
 km_store_row_bytes(const KmStore *store, bool narrow)
 {
 	return store->d * (narrow ? sizeof(float) : sizeof(double)) +
-		(store->weighted ? sizeof(double) : 0) + KM_STORE_MARK_BYTES;
+		(store->weighted ? sizeof(double) : 0) + sizeof(uint16) + sizeof(float);
 }
 
 static int64
 km_store_max_capacity(const KmStore *store, bool narrow)
 {
 	return km_store_tiles(store->chunk_bytes / km_store_row_bytes(store, narrow));
+}
+
+static Size
+km_store_marks_bytes(int64 capacity)
+{
+	return MAXALIGN(capacity * sizeof(uint16)) +
+		capacity * (sizeof(double) + sizeof(uint16));
 }
 
 /* values and weights */
@@ -312,7 +344,7 @@ km_store_values_bytes(const KmStore *store, bool narrow, int64 capacity)
 static Size
 km_store_bytes(const KmStore *store, bool narrow, int64 capacity)
 {
-	return km_store_values_bytes(store, narrow, capacity) + capacity * KM_STORE_MARK_BYTES;
+	return km_store_values_bytes(store, narrow, capacity) + km_store_marks_bytes(capacity);
 }
 
 /* for any chunk that may yet come */
@@ -346,11 +378,11 @@ km_store_lay_out(KmStore *store, KmStoreChunk *chunk, char *block)
 	}
 	else
 		rows->values = (double *) block;
-	rows->dist2 = (double *) (start + km_store_values_bytes(store, store->narrow,
-															chunk->capacity));
+	start += km_store_values_bytes(store, store->narrow, chunk->capacity);
+	rows->label = (uint16 *) start;
+	rows->dist2 = (double *) (start + MAXALIGN(chunk->capacity * sizeof(uint16)));
 	rows->bound = (float *) rows->dist2;
-	rows->label = (uint16 *) (rows->dist2 + chunk->capacity);
-	rows->bucket = rows->label + chunk->capacity;
+	rows->bucket = (uint16 *) (rows->dist2 + chunk->capacity);
 }
 
 /* Make sure that so many rows of floats can be read as doubles. */
@@ -407,8 +439,7 @@ km_store_pop(KmStore *store, int64 nrows)
 	{
 		store->used -= km_store_bytes(store, chunk->values == NULL,
 									  store->chunks[last].capacity);
-		pfree(store->weighted ? (void *) chunk->weight :
-			  chunk->values != NULL ? (void *) chunk->values : chunk->floats);
+		pfree(store->chunks[last].memory);
 	}
 	else if (store->spill->loaded == last)
 	{
@@ -444,8 +475,8 @@ static void
 km_store_begin_spill(KmStore *store)
 {
 	Size		window = km_store_window_bytes(store);
-	Size		marks = KM_STORE_MARK_BYTES * Max(km_store_max_capacity(store, false),
-												  km_store_max_capacity(store, store->narrow));
+	Size		marks = km_store_marks_bytes(Max(km_store_max_capacity(store, false),
+												 km_store_max_capacity(store, store->narrow)));
 	KmSpill    *spill;
 	MemoryContext oldcxt = MemoryContextSwitchTo(store->cxt);
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -482,10 +513,10 @@ km_store_load(KmStore *store, int chunk)
 
 	if (wanted->marks_at < spill->marks_end)
 	{
-		Size		marks = wanted->capacity * KM_STORE_MARK_BYTES;
+		Size		marks = km_store_marks_bytes(wanted->capacity);
 
-		km_store_read(spill->marks, wanted->marks_at, (char *) wanted->rows.dist2, marks);
-		memcpy(spill->marks_read, wanted->rows.dist2, marks);
+		km_store_read(spill->marks, wanted->marks_at, (char *) wanted->rows.label, marks);
+		memcpy(spill->marks_read, wanted->rows.label, marks);
 	}
 	else
 		km_store_clear_marks(store, wanted);
@@ -496,8 +527,8 @@ km_store_load(KmStore *store, int chunk)
 static void
 km_store_clear_marks(KmStore *store, const KmStoreChunk *chunk)
 {
-	memset(chunk->rows.dist2, 0, chunk->capacity * KM_STORE_MARK_BYTES);
-	memset(store->spill->marks_read, 0, chunk->capacity * KM_STORE_MARK_BYTES);
+	memset(chunk->rows.label, 0, km_store_marks_bytes(chunk->capacity));
+	memset(store->spill->marks_read, 0, km_store_marks_bytes(chunk->capacity));
 }
 
 /* Empty the window: write what has changed. */
@@ -533,8 +564,8 @@ static void
 km_store_write_marks(KmStore *store, const KmStoreChunk *chunk)
 {
 	KmSpill    *spill = store->spill;
-	Size		bytes = chunk->capacity * KM_STORE_MARK_BYTES;
-	char	   *marks = (char *) chunk->rows.dist2;
+	Size		bytes = km_store_marks_bytes(chunk->capacity);
+	char	   *marks = (char *) chunk->rows.label;
 
 	for (Size at = 0; at < bytes; at += KM_STORE_PIECE_BYTES)
 	{

@@ -35,6 +35,7 @@ typedef struct KmStoreChunk
 	KmChunk		rows;			/* of a chunk in a file: where it lies while it is
 								 * in the window */
 	int64		capacity;		/* rows */
+	char	   *memory;			/* of a chunk in memory: what to free */
 	int64		hidden;			/* rows behind rows.nrows, see km_store_hide() */
 	off_t		values_at;		/* of a chunk in a file: its places */
 	off_t		marks_at;
@@ -83,6 +84,9 @@ extern void km_store_limit(KmStore *store, Size budget);
 
 /* Close the files.  Chunks in files cannot be read any more. */
 extern void km_store_close(KmStore *store);
+
+/* Close the files, and free the memory of all chunks.  There are no rows any more. */
+extern void km_store_free(KmStore *store);
 
 extern void km_store_extend(KmStore *store);
 extern void km_store_narrow(KmStore *store);
