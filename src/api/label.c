@@ -48,8 +48,8 @@
 
 #define LANES 8
 
-/* of a key: a model's header, or a TOAST pointer, or a name */
-#define HASHED_BYTES 80
+/* of a key */
+#define HASHED_WORDS 16
 
 /* so much memory is not too much for one call site: thousands of small models */
 #define SITE_BYTES ((Size) 64 * 1024 * 1024)
@@ -413,14 +413,22 @@ enter_labeler(KmLabelSite *site, KmLabeler *labeler)
 	entry->labeler = labeler;
 }
 
-/* Names, TOAST pointers and the headers of models differ in their first bytes. */
+/*
+ * Names and TOAST pointers are short.  Of models, words from all over them are
+ * taken: many, say those of single rows, have the same header.
+ */
 static uint32
 hash_key(const void *key, Size keysize)
 {
-	const struct varlena *value = *(const struct varlena *const *) key;
+	const unsigned char *value = *(const unsigned char *const *) key;
+	Size		size = VARSIZE_ANY(value);
+	uint64		words[HASHED_WORDS];
 
-	return hash_bytes((const unsigned char *) value,
-					  (int) Min(VARSIZE_ANY(value), HASHED_BYTES));
+	if (size <= sizeof(words))
+		return hash_bytes(value, (int) size);
+	for (int i = 0; i < HASHED_WORDS; i++)
+		memcpy(&words[i], value + i * (size / HASHED_WORDS), sizeof(uint64));
+	return hash_bytes((const unsigned char *) words, sizeof(words));
 }
 
 static int
