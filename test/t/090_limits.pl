@@ -44,10 +44,11 @@ $node->stop;
 }
 $node->safe_psql('postgres', <<"SQL");
 CREATE FUNCTION fail_malloc(int) RETURNS void AS '$library' LANGUAGE C;
+CREATE FUNCTION fail_malloc_workers(int) RETURNS void AS '$library' LANGUAGE C;
 CREATE FUNCTION malloc_failed() RETURNS boolean AS '$library' LANGUAGE C;
 
--- let each allocation of a statement fail in its turn; what the statement said
-CREATE FUNCTION sweep(statement text, OUT steps int, OUT answers text[]) LANGUAGE plpgsql AS \$\$
+-- let each allocation of a statement, or every so many-th of its workers, fail in its turn; what the statement said
+CREATE FUNCTION sweep(statement text, every int DEFAULT NULL, OUT steps int, OUT answers text[]) LANGUAGE plpgsql AS \$\$
 DECLARE
   answer text;
 BEGIN
@@ -55,7 +56,7 @@ BEGIN
   FOR n IN 0 .. 100000 LOOP
     steps := n;
     BEGIN
-      PERFORM fail_malloc(n);
+      PERFORM CASE WHEN every IS NULL THEN fail_malloc(n) ELSE fail_malloc_workers(n * every) END;
       EXECUTE statement;
       answer := 'done';
     EXCEPTION WHEN OTHERS THEN
@@ -104,6 +105,30 @@ for my $case (
 	note("$name: $first, $again");
 }
 unlike(slurp_file($node->logfile), qr/PANIC|FATAL|leak|was terminated/, 'nothing worse, and no leak');
+
+# ... and every fifth of workers: the fit ends, or goes on without them
+$node->safe_psql('postgres', 'CREATE TABLE few AS SELECT x, y FROM many LIMIT 3000; ANALYZE few');
+my $work = q{k => 200, init => 'random', n_init => 30, max_iter => 1, replace => true};
+for my $case (
+	[ 'reading workers', 'few' ],
+	[ 'workers that rows are dealt to', 'SELECT * FROM few' ])
+{
+	my ($name, $source) = @$case;
+	my $statement = "SELECT kmeans_fit('team', '$source', '{x,y}', $work)";
+	my ($answer, $alive, $left) = split /\n/, ($node->psql('postgres', <<"SQL"))[1];
+SET max_parallel_maintenance_workers = 1;
+SET statement_timeout = '60s';
+SELECT * FROM sweep(\$s\$$statement\$s\$, 5);
+$same;
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker';
+SQL
+
+	like($answer, qr/^[1-9]\d+\|\{(done,53200|53200,done|53200|done)\}$/, "$name: out of memory");
+	is($alive, 't', "$name: the backend lives, with its models");
+	is($left, '0', "$name: no worker is left");
+	note("$name: $answer");
+}
+unlike(slurp_file($node->logfile), qr/PANIC|leak|was terminated/, 'nothing worse of workers, and no leak');
 $node->restart;
 
 # --- Address space
