@@ -102,6 +102,16 @@ SELECT fit_error('SELECT 1 / 0 AS x');
 SHOW datestyle;
 RESET datestyle;
 
+-- Domains, arrays of them, and arrays that do not begin at 1
+CREATE DOMAIN shop.price AS numeric CHECK (VALUE > 0);
+CREATE DOMAIN shop.prices AS shop.price[];
+CREATE TABLE shop.bids (a shop.price, b shop.price[], c shop.prices, d int[]);
+INSERT INTO shop.bids VALUES (1, '{2,3}', '{4,5}', '[0:1]={6,7}'), (3, '{4,5}', '[5:6]={6,7}', '{8,9}');
+SELECT n_features, inertia FROM kmeans_fit('bids', 'shop.bids', k => 1);
+SELECT feature, value FROM kmeans_centroids('bids');
+SELECT error_of($$SELECT kmeans_fit('bids', 'SELECT ARRAY[1, NULL]::shop.price[] AS b', k => 1, replace => true)$$);
+SELECT kmeans_drop('bids');
+
 -- The caller's rights: tables, columns, row-level security
 SET client_min_messages = warning;
 DROP ROLE IF EXISTS regress_kmeans_clerk;

@@ -513,13 +513,14 @@ encode_elements(KmEncoder *encoder, const KmElements *elements, double *out)
 static void
 encode_slowly(KmEncoder *encoder, Datum value, int64 ordinal, double *out)
 {
+	ArrayType  *array = km_encoder_array(encoder, value);
 	Datum	   *values;
 	bool	   *nulls;
 	int			n;
 
-	deconstruct_array(km_encoder_array(encoder, value), encoder->element,
-					  encoder->elmlen, encoder->elmbyval, encoder->elmalign,
-					  &values, &nulls, &n);
+	/* its elements' type may be a domain */
+	deconstruct_array(array, ARR_ELEMTYPE(array), encoder->elmlen, encoder->elmbyval,
+					  encoder->elmalign, &values, &nulls, &n);
 	for (int t = 0; t < n; t++)
 	{
 		if (nulls[t])

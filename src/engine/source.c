@@ -170,7 +170,9 @@ km_source_relation_query(KmSourceParse *parse, List *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("improper relation name (too many dotted names): %s", spec->text)));
-	relid = RangeVarGetRelid(name, NoLock, true);
+
+	/* the lock that reading takes, so that the name stays while it is written */
+	relid = RangeVarGetRelid(name, AccessShareLock, true);
 	if (!OidIsValid(relid))
 		km_source_missing_relation(spec, names);
 	km_source_check_relation(relid);
