@@ -527,6 +527,7 @@ km_agg_fit(KmAggState *state)
 	int64		n_skipped;
 	KmFit	   *fit;
 
+	params.outcome_only = true;
 	spec.features = km_column_features(columns, ncolumns, &d);
 	n_skipped = state->n_skipped + km_points_finish(points, &spec);
 	if (km_points_count(points) == 0)

@@ -44,9 +44,9 @@
 #include <string.h>
 
 #include "core/bounds.h"
+#include "core/far.h"
 #include "core/groups.h"
 #include "core/kernel.h"
-#include "core/sort.h"
 
 #define LLOYD_LEAST_SHARE 0x1p-10	/* of Q: less inertia is summed */
 #define LLOYD_UNDECIDED_PART 256	/* fewer of the rows are looked at again */
@@ -75,22 +75,10 @@ typedef struct Lloyd
 	int32_t    *pick;			/* LLOYD_WINDOW: rows to be labelled, */
 	int32_t    *nearest;		/* their new labels, */
 	float	   *gap;			/* and gaps */
+	int			nempty;			/* clusters without weight, in the last update */
 } Lloyd;
 
-/*
- * The contents farthest from their centroids, as records of d + 1 doubles:
- * squared distance, row in the space.
- */
-typedef struct LloydFar
-{
-	int			d;
-	size_t		wanted;			/* how many distinct ones */
-	size_t		n;
-	size_t		max;
-	double		least;			/* nearer ones need not be added */
-	double	   *data;
-} LloydFar;
-
+static int	lloyd_room(const KmRows *rows, int most);
 static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
 static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
 								  int64_t start, int n, int64_t *undecided);
@@ -103,23 +91,20 @@ static double lloyd_inertia_of_means(const Lloyd *l);
 static double lloyd_inertia_of_pass(Lloyd *l);
 static bool lloyd_refused(Lloyd *l);
 static int64_t lloyd_ties(Lloyd *l);
+static bool lloyd_in_doubt(const Lloyd *l, double shift);
 static double lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated);
 static void lloyd_finish(Lloyd *l, KmIteration *iteration);
 static int	lloyd_empty(const Lloyd *l, int *empty);
-static LloydFar *lloyd_farthest(Lloyd *l, int wanted);
-static void lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign);
+static KmFar *lloyd_farthest(Lloyd *l, int wanted);
+static void lloyd_move(Lloyd *l, const KmFar *far, const int *empty, int sign);
 static bool lloyd_unit(const KmSpace *space, double *mean);
-static void far_add(Lloyd *l, LloydFar *far, double dist2, const double *z);
-static void far_trim(Lloyd *l, LloydFar *far);
-static int	far_find(const LloydFar *far, double dist2, const double *z);
-static void far_free(KmTeam *team, LloydFar *far);
 
 KmLloydResult
 km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 		 const KmLloydParams *params, double *centroids, int k)
 {
 	Lloyd		l;
-	KmIteration iteration;
+	KmIteration iteration = {0};
 	KmLloydResult result = {0};
 	bool		strict = false;
 
@@ -134,14 +119,16 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.centroids = centroids;
 	l.mean = km_team_alloc(team, (size_t) k * rows->d, sizeof(double));
 	l.weight = km_team_alloc(team, k, sizeof(double));
-	l.batch = km_rows_batch(rows->d);
+	l.batch = lloyd_room(rows, km_rows_batch(rows->d));
 	l.groups = km_groups_create(team, k);
 	l.z = km_team_alloc(team, (size_t) l.batch * rows->d, sizeof(double));
-	l.pick = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
-	l.nearest = km_team_alloc(team, LLOYD_WINDOW, sizeof(int32_t));
-	l.gap = km_team_alloc(team, LLOYD_WINDOW, sizeof(float));
+	l.pick = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(int32_t));
+	l.nearest = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(int32_t));
+	l.gap = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(float));
 	l.bounds = NULL;
 
+	if (params->trails != NULL)
+		km_trails_begin(params->trails, k);
 	iteration.run = params->run;
 	for (iteration.iteration = 1;; iteration.iteration++)
 	{
@@ -159,23 +146,32 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 			iteration.inertia = lloyd_inertia(&l);
 		if (params->report != NULL)
 			params->report(params->arg, &iteration);
-		if (strict)
-		{
-			result.converged = true;
-			break;
-		}
-		if (iteration.shift <= params->threshold)
+		if (params->trails != NULL && lloyd_in_doubt(&l, iteration.shift))
+			km_trails_doubt(params->trails, iteration.iteration);
+		if (strict || iteration.shift <= params->threshold)
 		{
 			result.converged = true;
 			break;
 		}
 		if (iteration.iteration >= params->max_iter)
 			break;
+		if (params->trails != NULL && l.nempty == 0 &&
+			km_trails_met(params->trails, l.centroids, iteration.iteration))
+		{
+			result.known = true;
+			break;
+		}
 	}
-	if (!strict && !result.refused)
+	if (!strict && !result.refused && !result.known)
 		lloyd_finish(&l, &iteration);
+	if (params->trails != NULL && !result.known)
+	{
+		if (l.undecided > 0)
+			km_trails_doubt(params->trails, iteration.iteration);
+		km_trails_end(params->trails, iteration.iteration, result.converged);
+	}
 	result.n_iter = iteration.iteration;
-	result.unique = !result.refused && lloyd_ties(&l) == 0;
+	result.unique = !result.refused && !result.known && lloyd_ties(&l) == 0;
 	result.inertia = iteration.inertia;
 
 	if (l.bounds != NULL)
@@ -190,6 +186,13 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	km_sums_free(l.sums);
 	km_kernel_free(l.kernel);
 	return result;
+}
+
+/* room for so many rows at a time, or for all that there are */
+static int
+lloyd_room(const KmRows *rows, int most)
+{
+	return rows->n >= most ? most : rows->n > KM_TILE ? (int) rows->n : KM_TILE;
 }
 
 /* labels for the centroids, and the sums that go with them */
@@ -381,6 +384,16 @@ lloyd_refused(Lloyd *l)
 	return lloyd_inertia_of_pass(l) > *l->params->most * weight;
 }
 
+/* may what the pass did depend on the order of the clusters?  See trails.c. */
+static bool
+lloyd_in_doubt(const Lloyd *l, double shift)
+{
+	double		threshold = l->params->threshold;
+
+	return l->undecided > 0 || l->nempty > 0 ||
+		fabs(shift - threshold) < KM_TRAILS_MARGIN * threshold;
+}
+
 /*
  * How many rows of all participants have two nearest centroids?  Most that the
  * last pass left undecided are only near to that.  They are among those that
@@ -440,11 +453,11 @@ lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated)
 	km_sums_means(l->sums, l->mean, l->weight);
 	if (l->params->report != NULL)
 		iteration->inertia = lloyd_inertia_of_pass(l);
-	nempty = lloyd_empty(l, NULL);
+	nempty = l->nempty = lloyd_empty(l, NULL);
 	if (nempty > 0)
 	{
 		int		   *empty = km_team_alloc(l->team, nempty, sizeof(int));
-		LloydFar   *far = lloyd_farthest(l, nempty);
+		KmFar	   *far = lloyd_farthest(l, nempty);
 
 		lloyd_empty(l, empty);
 		if (far->n > 0)
@@ -454,7 +467,7 @@ lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated)
 			km_sums_means(l->sums, l->mean, l->weight);
 			lloyd_move(l, far, empty, -1);
 		}
-		far_free(l->team, far);
+		km_far_free(far);
 		km_team_release(l->team, empty);
 	}
 
@@ -493,14 +506,14 @@ lloyd_finish(Lloyd *l, KmIteration *iteration)
 		nempty = lloyd_empty(l, empty);
 		if (nempty > 0)
 		{
-			LloydFar   *far = lloyd_farthest(l, nempty);
+			KmFar	   *far = lloyd_farthest(l, nempty);
 
 			for (size_t e = 0; e < far->n; e++)
 				memcpy(l->centroids + (size_t) empty[e] * l->d,
 					   far->data + e * ((size_t) l->d + 1) + 1,
 					   l->d * sizeof(double));
 			moved = far->n > 0;
-			far_free(l->team, far);
+			km_far_free(far);
 		}
 	}
 	km_team_release(l->team, empty);
@@ -545,18 +558,11 @@ lloyd_unit(const KmSpace *space, double *mean)
  * and are not at their centroid; fewer if there are not as many.  The kernel
  * still holds the centroids that the labels belong to.
  */
-static LloydFar *
+static KmFar *
 lloyd_farthest(Lloyd *l, int wanted)
 {
-	LloydFar   *far = km_team_alloc(l->team, 1, sizeof(LloydFar));
-	size_t		record = (size_t) l->d + 1;
+	KmFar	   *far = km_far_create(l->team, l->d, wanted);
 
-	far->d = l->d;
-	far->wanted = wanted;
-	far->n = 0;
-	far->least = 0;
-	far->max = 2 * (size_t) wanted + 64;
-	far->data = km_team_alloc(l->team, far->max, record * sizeof(double));
 	for (int c = 0; c < l->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(l->rows, c);
@@ -572,23 +578,10 @@ lloyd_farthest(Lloyd *l, int wanted)
 			for (int i = 0; i < n; i++)
 				if ((chunk->weight == NULL || chunk->weight[start + i] > 0) &&
 					!km_space_same_place(l->space, dist2[i]))
-					far_add(l, far, dist2[i], l->z + (size_t) i * l->d);
+					km_far_add(far, dist2[i], l->z + (size_t) i * l->d);
 		}
 	}
-	far_trim(l, far);
-	if (l->team->size > 1)
-	{
-		size_t		total;
-		double	   *data = l->team->gather(l->team->arg, far->data,
-										   far->n * record * sizeof(double),
-										   &total);
-
-		km_team_release(l->team, far->data);
-		far->data = data;
-		far->n = total / (record * sizeof(double));
-		far->max = far->n;
-		far_trim(l, far);
-	}
+	km_far_share(far);
 	return far;
 }
 
@@ -597,7 +590,7 @@ lloyd_farthest(Lloyd *l, int wanted)
  * (sign -1) back.
  */
 static void
-lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
+lloyd_move(Lloyd *l, const KmFar *far, const int *empty, int sign)
 {
 	for (int c = 0; c < l->rows->nchunks; c++)
 	{
@@ -614,7 +607,7 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 			for (int i = 0; i < n; i++)
 			{
 				const double *z = l->z + (size_t) i * l->d;
-				int			e = far_find(far, dist2[i], z);
+				int			e = km_far_find(far, dist2[i], z);
 				double		w = chunk->weight != NULL ? chunk->weight[start + i] : 1;
 
 				if (e < 0)
@@ -624,92 +617,4 @@ lloyd_move(Lloyd *l, const LloydFar *far, const int *empty, int sign)
 			}
 		}
 	}
-}
-
-/* farthest first, then by content */
-static int
-far_compare(const double *a, const double *b, const void *arg)
-{
-	if (a[0] != b[0])
-		return a[0] > b[0] ? -1 : 1;
-	return km_sort_compare(a + 1, b + 1, *(const int *) arg);
-}
-
-static void
-far_add(Lloyd *l, LloydFar *far, double dist2, const double *z)
-{
-	double	   *record;
-
-	if (far->n == far->max)
-		far_trim(l, far);
-	if (dist2 < far->least)
-		return;
-	record = far->data + far->n * ((size_t) far->d + 1);
-	record[0] = dist2;
-	memcpy(record + 1, z, far->d * sizeof(double));
-	far->n++;
-}
-
-/* sort, drop copies, keep the wanted ones */
-static void
-far_trim(Lloyd *l, LloydFar *far)
-{
-	size_t		record = (size_t) far->d + 1;
-	double	  **order = km_team_alloc(l->team, far->n, sizeof(double *));
-	double	   *data = km_team_alloc(l->team, far->max, record * sizeof(double));
-	size_t		n = 0;
-
-	for (size_t i = 0; i < far->n; i++)
-		order[i] = far->data + i * record;
-	km_sort_rows(l->team, order, far->n, far_compare, &far->d);
-	for (size_t i = 0; i < far->n && n < far->wanted; i++)
-	{
-		if (i > 0 && far_compare(order[i - 1], order[i], &far->d) == 0)
-			continue;
-		memcpy(data + n * record, order[i], record * sizeof(double));
-		n++;
-	}
-	km_team_release(l->team, far->data);
-	km_team_release(l->team, order);
-	far->data = data;
-	far->n = n;
-	if (n == far->wanted)
-		far->least = data[(n - 1) * record];
-}
-
-/* the place of a content among the far ones, or -1 */
-static int
-far_find(const LloydFar *far, double dist2, const double *z)
-{
-	size_t		record = (size_t) far->d + 1;
-	size_t		low = 0;
-	size_t		high = far->n;
-
-	if (dist2 < far->data[(far->n - 1) * record])
-		return -1;				/* most rows */
-	while (low < high)
-	{
-		size_t		middle = (low + high) / 2;
-		const double *other = far->data + middle * record;
-		int			order;
-
-		if (other[0] != dist2)
-			order = other[0] > dist2 ? -1 : 1;
-		else
-			order = km_sort_compare(other + 1, z, far->d);
-		if (order == 0)
-			return (int) middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return -1;
-}
-
-static void
-far_free(KmTeam *team, LloydFar *far)
-{
-	km_team_release(team, far->data);
-	km_team_release(team, far);
 }

@@ -8,6 +8,7 @@
 #include "core/rows.h"
 #include "core/space.h"
 #include "core/sums.h"
+#include "core/trails.h"
 
 /* What one pass did; see kmeans_iterations. */
 typedef struct KmIteration
@@ -42,12 +43,18 @@ typedef struct KmLloydParams
 
 	/*
 	 * The last pass's inertia is to be had from the means, as that of the others,
-	 * and not exactly: the caller knows better in the end.  Needs a report.
+	 * and not exactly: the caller knows better in the end.
 	 */
 	bool		approximate;
 
 	/*
-	 * For the reports and for `most`.  Of all rows in the space: their weighted mean (d), and
+	 * If not NULL: where earlier runs on these rows, with this threshold, have been.
+	 * A run that would end as one of them is given up.
+	 */
+	KmTrails   *trails;
+
+	/*
+	 * For the reports, for `most` and for an approximate inertia.  Of all rows in the space: their weighted mean (d), and
 	 * the weighted sum of their squared distances to it.
 	 */
 	const double *mean;
@@ -61,6 +68,7 @@ typedef struct KmLloydResult
 	bool		unique;			/* every row has but one nearest centroid: its label
 								 * would be the same in any order of them */
 	bool		refused;		/* the start exceeds `most`; nothing else counts */
+	bool		known;			/* it would end as an earlier one; likewise */
 	double		inertia;
 } KmLloydResult;
 

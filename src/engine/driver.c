@@ -49,6 +49,7 @@ typedef struct KmDriver
 	int			d;
 	KmGrid	   *grid;
 	KmSeeder   *seeder;			/* NULL: centroids are given */
+	KmTrails   *trails;			/* NULL: every run goes to its end */
 	int			runs;
 	int			run;			/* the last one so far */
 	double		threshold;		/* tol, as a sum of squared shifts */
@@ -219,9 +220,10 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 		.run = run,
 		.max_iter = params->max_iter,
 		.threshold = driver->threshold,
-		.report = km_driver_report,
+		.report = params->outcome_only ? NULL : km_driver_report,
 		.arg = driver,
 		.approximate = driver->runs == 1,
+		.trails = driver->trails,
 		.mean = driver->mean,
 		.total_ss = driver->spread
 	};
@@ -246,7 +248,7 @@ km_driver_run(KmDriver *driver, int run, KmBestRun *best, double *centroids)
 		lloyd.most = NULL;
 		result = km_driver_iterate(driver, &lloyd, centroids, k);
 	}
-	if (best->run == 0 || result.inertia < best->result.inertia)
+	if (best->run == 0 || (!result.known && result.inertia < best->result.inertia))
 	{
 		best->run = run;
 		best->k = k;
@@ -417,7 +419,7 @@ km_driver_conclude(KmDriver *driver, KmBestRun *best)
 		km_driver_summarize(driver, km_cluster_compare_id, labelled);
 
 	/* a single run's is approximate so far */
-	if (best->run == driver->run)
+	if (best->run == driver->run && fit->n_iterations > 0)
 		fit->iterations[fit->n_iterations - 1].what.inertia = fit->summary->total_inertia;
 
 	/* one cluster explains nothing, not even a rounding error */
@@ -456,11 +458,15 @@ km_driver_fit(KmPoints *points, const KmFitParams *params)
 		driver.seeder = km_seeder_create(driver.team, driver.rows, driver.space,
 										 driver.grid, km_driver_method(init), params->k,
 										 params->seed);
+	if (params->outcome_only && driver.runs > 1)
+		driver.trails = km_trails_create(driver.team, params->k, driver.d, params->max_iter);
 	for (int run = 1; run <= driver.runs; run++)
 	{
 		INSTR_TIME_SET_CURRENT(driver.last_report);
 		km_driver_run(&driver, run, &best, centroids);
 	}
+	if (driver.trails != NULL)
+		km_trails_free(driver.trails);
 	if (driver.seeder != NULL)
 		km_seeder_free(driver.seeder);
 	km_driver_conclude(&driver, &best);

@@ -48,6 +48,9 @@ typedef struct KmFitParams
 	KmNumbering numbering;		/* NULL: ids are 0 .. k-1 in canonical order */
 	void	   *numbering_arg;
 	bool		verbose;		/* one INFO line per iteration */
+	bool		outcome_only;	/* nobody asks for the iterations: none are kept nor
+								 * reported, and a run that would end as an earlier
+								 * one is not run to its end */
 } KmFitParams;
 
 /*
@@ -68,7 +71,7 @@ typedef struct KmFit
 	bool		converged;
 	int			best_run;		/* from 1 */
 	int64		n_iterations;
-	KmIterationLog *iterations; /* of all runs */
+	KmIterationLog *iterations; /* of all runs; none if outcome_only */
 } KmFit;
 
 /* How n rows of d features are started, and how many times. */

@@ -414,6 +414,58 @@ test_trace(void)
 	rows_free(rows);
 }
 
+/* a run that is given up would have ended as an earlier one */
+static void
+test_trails(int kind, int max_iter, double threshold)
+{
+	enum
+	{
+		RUNS = 30, TRAIL_N = 90, TRAIL_D = 2, TRAIL_K = 3, VALUES = TRAIL_K * TRAIL_D
+	};
+	KmTeam	   *team = solo_team();
+	KmSpace		space = {TRAIL_D, NULL, NULL, false};
+	TestRows   *rows = some_rows(kind, TRAIL_N, TRAIL_D, 50);
+	KmStats    *stats = km_stats(team, &rows->rows, &space);
+	KmGrid	   *grid = km_grid_create(team, TRAIL_D, stats->largest, stats->smallest);
+	KmTrails   *trails = km_trails_create(team, TRAIL_K, TRAIL_D, max_iter);
+	KmLloydParams params = {.run = 1,.max_iter = max_iter,.threshold = threshold};
+	double		inertia[RUNS];
+	int			known = 0;
+	bool		good = true;
+
+	for (int run = 0; run < RUNS; run++)
+	{
+		double		centroids[VALUES];
+		double		again[VALUES];
+		KmLloydResult result;
+		bool		as_earlier = false;
+
+		/* every third start is the one before in another order */
+		for (int j = 0; j < TRAIL_K; j++)
+			memcpy(centroids + (run % 3 == 2 ? TRAIL_K - 1 - j : j) * TRAIL_D,
+				   rows->values + ((run - run % 3 / 2) * 7 + j * 11) % TRAIL_N * TRAIL_D,
+				   TRAIL_D * sizeof(double));
+		memcpy(again, centroids, sizeof(again));
+		params.trails = NULL;
+		result = km_lloyd(team, &rows->rows, &space, grid, &params, centroids, TRAIL_K);
+		inertia[run] = result.inertia;
+		params.trails = trails;
+		result = km_lloyd(team, &rows->rows, &space, grid, &params, again, TRAIL_K);
+		for (int r = 0; r < run; r++)
+			as_earlier |= inertia[r] == inertia[run];
+		known += result.known;
+		good &= result.known ? as_earlier :
+			same(result.inertia, inertia[run]) && same_all(again, centroids, VALUES);
+	}
+	ok(good && (max_iter == 2 || known >= RUNS / 3 - 1) && known < RUNS,
+	   "lloyd: %d of %d runs given up end as earlier ones (weights %d, %d passes, threshold %g)",
+	   known, RUNS, kind, max_iter, threshold);
+	km_trails_free(trails);
+	km_grid_free(team, grid);
+	km_stats_free(team, stats);
+	rows_free(rows);
+}
+
 static void
 test_copies(void)
 {
@@ -482,6 +534,12 @@ test_lloyd(void)
 	test_empty();
 	test_empty_ends();
 	test_order();
+	for (int kind = 0; kind < 3; kind++)
+	{
+		test_trails(kind, 300, 0);
+		test_trails(kind, 300, 0.05);
+		test_trails(kind, 2, 0);
+	}
 	test_trace();
 	test_copies();
 	test_cosine();
