@@ -137,6 +137,11 @@ SELECT error_of($$SELECT * FROM kmeans_assign('assign line', 'SELECT true AS x')
 SELECT error_of($$SELECT * FROM kmeans_assign('assign mixed', $q$SELECT 1 AS v, true AS even, now() AS day, interval '1 s' AS age$q$)$$);
 SELECT error_of($$SELECT * FROM kmeans_assign('assign line', $q$SELECT * FROM (VALUES (1::float8), ('NaN'), (2)) v(x)$q$)$$);
 SELECT error_of($$SELECT * FROM kmeans_assign('assign line', $q$SELECT x::float8 FROM (VALUES (1.0), (1e200)) v(x)$q$)$$);
+-- the value that is too large is so after scaling
+SELECT k FROM kmeans_fit('assign far', 'SELECT i * 1e9::float8 AS large, i * 1e-300::float8 AS small FROM generate_series(1, 9) AS i', k => 2, scale => 'standard');
+SELECT error_of(statement) FROM unnest(ARRAY[$$SELECT * FROM kmeans_assign('assign far', 'SELECT 1e10 AS large, 1e3 AS small')$$,
+  $$SELECT kmeans_predict('assign far', 1e10, 1e3)$$, $$SELECT * FROM kmeans_transitions('assign far', 1, 1, 'SELECT 1e10 AS large, 1e3 AS small')$$]) AS statement;
+SELECT kmeans_drop('assign far');
 SELECT error_of($$SELECT * FROM kmeans_assign('assign wide', 'SELECT ARRAY[1, 2] AS v')$$);
 SELECT error_of($$SELECT kmeans_assign('assign line', 'SELECT x / (x - 2) AS x FROM generate_series(1, 3) x')$$);
 -- a stored source that no longer fits

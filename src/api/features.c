@@ -144,7 +144,7 @@ km_features_read(KmFeatures *features, Datum value, int64 ordinal, int *d)
 	for (int t = 0; t < features->d; t++)
 		norm2 += features->values[t] * features->values[t];
 	if (!(norm2 <= KM_MAX_NORM2))
-		km_encode_overflow(NULL, features->values, features->d, ordinal);
+		km_encode_overflow(NULL, NULL, features->values, features->d, ordinal);
 	*d = features->d;
 	return features->values;
 }

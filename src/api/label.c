@@ -313,7 +313,8 @@ measure_row(FunctionCallInfo fcinfo)
 	{
 		/* the complaint shows the row as it was given */
 		(void) km_rowarg_read(labeler->row, fcinfo, labeler->z);
-		km_encode_overflow(model->features, labeler->z, model->d, 0);
+		km_encode_overflow(model->features, &labeler->prepared->space, labeler->z,
+						   model->d, 0);
 	}
 
 	measure_centroids(labeler);

@@ -597,15 +597,24 @@ not_finite(const KmEncoder *encoder, Datum value, int element, int64 ordinal)
 }
 
 void
-km_encode_overflow(char *const *features, const double *values, int d, int64 ordinal)
+km_encode_overflow(char *const *features, const KmSpace *space, const double *values,
+				   int d, int64 ordinal)
 {
+	bool		scaled = space != NULL && space->scale != NULL;
 	int			worst = 0;
+	double		worst_z = -1;
 	StringInfoData where;
 
-	for (int t = 1; t < d; t++)
+	for (int t = 0; t < d; t++)
 	{
-		if (fabs(values[t]) > fabs(values[worst]))
+		double		z = fabs(scaled ? (values[t] - space->shift[t]) / space->scale[t] :
+							 values[t]);
+
+		if (z > worst_z)
+		{
 			worst = t;
+			worst_z = z;
+		}
 	}
 
 	initStringInfo(&where);

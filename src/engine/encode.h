@@ -18,6 +18,7 @@
 #include "fmgr.h"
 
 #include "compat.h"
+#include "core/space.h"
 #include "engine/category.h"
 #include "engine/column.h"
 
@@ -119,10 +120,12 @@ km_encode(KmEncoder *encoder, Datum value, bool isnull, int64 ordinal, double *o
 
 /*
  * Raise 22003 for a row whose sum of squares exceeds KM_MAX_NORM2.  values:
- * the row's d values, raw; the largest is shown under its name in features
- * (NULL: shown without a name).  ordinal as for km_encode.
+ * the row's d values, raw; the one that is largest after scaling (space NULL:
+ * as it is) is shown under its name in features (NULL: shown without a name).
+ * ordinal as for km_encode.
  */
-extern void km_encode_overflow(char *const *features, const double *values, int d,
+extern void km_encode_overflow(char *const *features, const KmSpace *space,
+							   const double *values, int d,
 							   int64 ordinal) pg_attribute_noreturn();
 
 #endif							/* KM_ENCODE_H */

@@ -300,7 +300,7 @@ km_points_check_overflow(KmPoints *points, const KmPointsSpec *spec)
 		norm2 += largest * largest;
 	}
 	if (space->unit ? isinf(worst_z) : !(norm2 <= KM_MAX_NORM2))
-		km_encode_overflow(&spec->features[worst], &worst_value, 1, 0);
+		km_encode_overflow(&spec->features[worst], NULL, &worst_value, 1, 0);
 }
 
 static void

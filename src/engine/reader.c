@@ -266,7 +266,7 @@ reader_place(KmReader *reader, const double *x, double *z)
 	for (int t = 0; t < space->d; t++)
 		norm2 += z[t] * z[t];
 	if (unlikely(!(norm2 <= KM_MAX_NORM2)))
-		km_encode_overflow(reader->spec->features, x, space->d, reader->n_read);
+		km_encode_overflow(reader->spec->features, space, x, space->d, reader->n_read);
 	return true;
 }
 

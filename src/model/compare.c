@@ -105,7 +105,8 @@ km_compare_label(KmView *view, const KmBatch *batch)
 	km_placer_label(view->placer, batch->values, batch->d, batch->n, view->label);
 	for (int i = 0; i < batch->n; i++)
 		if (view->label[i] == KM_PLACE_FAR)
-			km_encode_overflow(model->features, batch->values + (Size) i * batch->d + first,
+			km_encode_overflow(model->features, &view->space,
+							   batch->values + (Size) i * batch->d + first,
 							   model->d, batch->first + i);
 }
 
