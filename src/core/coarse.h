@@ -1,8 +1,8 @@
 /*
  * coarse.h
- *		The search for the nearest centroid in whole numbers of 16 bits: for many
- *		features and many clusters, twice as fast as in floats, with the same
- *		proof.
+ *		The search for the nearest centroid in whole numbers of 8 bits: for many
+ *		features and many clusters, several times as fast as in floats, with the
+ *		same proof.
  *
  * Works as a KmScore does (score.h), and like it says nothing about a row whose
  * gap is not positive; there are more of these.

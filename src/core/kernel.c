@@ -3,7 +3,7 @@
  *		Distances from rows to centroids, nearest and second nearest.
  *
  * A tile of rows is decided on up to four levels, each for the rows that the
- * one before could not decide: in whole numbers of 16 bits (coarse.c; rows with
+ * one before could not decide: in whole numbers of 8 bits (coarse.c; rows with
  * many features, against many centroids, on some processors), scored in float,
  * scored in double (score.c), and by definition (definition.c).  All but the last
  * come with a proof for each row that the definition would agree; what is left
@@ -94,7 +94,8 @@ static int	kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n,
 						  int32_t *label, float *gap);
 static void kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n,
 						 int32_t *label, float *gap);
-static KmScoreAhead kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n);
+static KmScoreAhead kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n,
+								 bool wide);
 static void kernel_left(KmKernel *kernel, KmScoreRows rows, int left,
 						int32_t *label, float *gap);
 static KernelTile kernel_tile(KmKernel *kernel, KmScoreRows rows, int n);
@@ -233,7 +234,8 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 
 		m = n - first < kernel->lanes ? n - first : kernel->lanes;
 		ahead = kernel_ahead(rows, these.pick + m,
-							 n - first - m < kernel->lanes ? n - first - m : kernel->lanes);
+							 n - first - m < kernel->lanes ? n - first - m : kernel->lanes,
+							 true);
 		if (kernel->level == KERNEL_COARSE && kernel_usable(kernel, KERNEL_COARSE))
 		{
 			KernelTile	tile = kernel_tile(kernel, these, m);
@@ -268,7 +270,8 @@ kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n, int32_t *label, float *g
 	{
 		int			m = n - first < lanes ? n - first : lanes;
 		KmScoreAhead ahead = kernel_ahead(&rows, pick + first + m,
-										  n - first - m < lanes ? n - first - m : lanes);
+										  n - first - m < lanes ? n - first - m : lanes,
+										  false);
 		KernelTile	tile;
 
 		rows.pick = pick + first;
@@ -279,14 +282,15 @@ kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n, int32_t *label, float *g
 
 /*
  * The rows of the next tile, for km_score_ask(): none where they follow each
- * other in memory, since processors see that themselves.
+ * other in memory, since processors see that themselves; not where rows are
+ * wide, and what processors have seen is forgotten from tile to tile.
  */
 static KmScoreAhead
-kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n)
+kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n, bool wide)
 {
 	bool		scattered = n > 0 && pick[n - 1] - pick[0] != n - 1;
 
-	return (KmScoreAhead) {{rows->doubles, rows->floats, pick}, scattered ? n : 0, 0};
+	return (KmScoreAhead) {{rows->doubles, rows->floats, pick}, scattered || wide ? n : 0, 0};
 }
 
 /* the `left` rows whose places are in kernel->left, in dense tiles */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/bits.h"
+#include "core/coarse.h"
 #include "core/kernel.h"
 #include "core/lloyd.h"
 #include "core/simd.h"
@@ -176,6 +177,143 @@ test_searches(KmSimd simd)
 	ok(proven > KINDS * 150 * KM_TILE / 8, "search: most rows need no definition");
 	free(centroids);
 	free(floats);
+	free(values);
+}
+
+/* ---- Wide rows ---- */
+
+enum
+{
+	WIDE_D = 260, WIDE_K = 420, WIDE_KINDS = 8
+};
+
+/* value i of feature t; rows follow WIDE_K centroids */
+static double
+wide_value(int kind, uint64_t seed, int64_t i, int t)
+{
+	uint64_t	place = (uint64_t) i * WIDE_D + t;
+	double		blob = 3 * normal(seed, 1000000000 + (uint64_t) (i % 19) * WIDE_D + t);
+	double		x = normal(seed, place);
+
+	switch (kind)
+	{
+		case 0:
+			return blob + x;
+		case 1:					/* one feature outweighs the others */
+			return t == 3 ? 1e4 * x : blob + x;
+		case 2:					/* one cluster far off */
+			return i % 97 == 5 ? 1e3 * (blob + x) : blob + x;
+		case 3:					/* few different values: ties */
+			return floor(2 * uniform(seed, place));
+		case 4:					/* more copies of a centroid than a list holds */
+			return normal(seed, (uint64_t) (i % 5) * WIDE_D + t);
+		case 5:					/* far from the origin, where floats are coarse */
+			return 1e7 + blob + x;
+		case 6:					/* all sizes */
+			return ldexp(x, (int) (place % 200) - 100);
+		default:				/* zero but for one feature */
+			return t == i % 64 ? x : 0;
+	}
+}
+
+/*
+ * Many features and many clusters: whatever is filtered out, labels and gaps
+ * hold.  Numbers of rows, clusters and features around multiples of vectors and
+ * blocks.
+ */
+static void
+test_wide(KmSimd simd)
+{
+	static const int features[] = {64, 65, 127, 128, 129, 191, WIDE_D};
+	static const int clusters[] = {16, 17, 191, 192, 193, 385, WIDE_K};
+	KmTeam	   *team = solo_team();
+	double	   *values = malloc(KM_TILE * WIDE_D * sizeof(double));
+	float	   *floats = malloc(KM_TILE * WIDE_D * sizeof(float));
+	double	   *centroids = malloc(WIDE_K * WIDE_D * sizeof(double));
+
+	for (int kind = 0; kind < WIDE_KINDS; kind++)
+	{
+		bool		good = true;
+
+		for (uint64_t turn = 0; turn < 14; turn++)
+		{
+			int			d = features[turn % 7];
+			int			k = clusters[(turn * 3 + kind) % 7];
+			int			n = turn % 4 == 3 ? 1 + (int) (uniform(turn, 7) * KM_TILE) : KM_TILE;
+			KmSpace		space = {d, NULL, NULL, false};
+			KmKernel   *kernel = km_kernel_create(team, &space, k);
+			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
+			int32_t		pick[KM_TILE];
+			int32_t		label[KM_TILE];
+			float		gap[KM_TILE];
+
+			for (int j = 0; j < k; j++)
+				for (int t = 0; t < d; t++)
+					centroids[j * d + t] = wide_value(kind, turn, j, t);
+			if (turn % 3 == 2)
+				near_ties(values, centroids, k, d, turn);
+			else
+				for (int i = 0; i < KM_TILE; i++)
+					for (int t = 0; t < d; t++)
+						values[i * d + t] = wide_value(kind, turn, WIDE_K + i, t);
+			if (turn % 2 == 0)
+				round_to_floats(&chunk, KM_TILE * d, floats);
+			for (int i = 0; i < n; i++)
+				pick[i] = KM_TILE - n + i;
+			km_kernel_set(kernel, centroids, k);
+			km_kernel_label(kernel, &chunk, 0, pick, n, label, gap);
+			for (int i = 0; i < n; i++)
+				good = good && search_right(values + pick[i] * d, centroids, k, d,
+											km_kernel_unit(kernel), label[i], gap[i]);
+			km_kernel_free(kernel);
+		}
+		ok(good, "wide rows: labels and gaps hold (instruction set %d, data %d)", simd, kind);
+	}
+	free(centroids);
+	free(floats);
+	free(values);
+}
+
+/* the coarse search alone: it decides all rows of clear clusters, and no tie */
+static void
+test_coarse(void)
+{
+	KmTeam	   *team = solo_team();
+	int			d = 100;
+	int			k = 200;
+	double	   *values = malloc((size_t) KM_TILE * d * sizeof(double));
+	double	   *centroids = malloc((size_t) k * d * sizeof(double));
+	double	   *centre = calloc(d, sizeof(double));
+	int32_t		pick[KM_TILE];
+	int32_t		label[KM_SCORE_ROWS];
+	float		gap[KM_SCORE_ROWS];
+	KmScoreRows rows = {values, NULL, pick};
+	KmScoreAhead ahead = {rows, 0, 0};
+	KmCoarse   *coarse;
+	bool		good = true;
+
+	if (!km_coarse_pays(team, d, k))
+		return;
+	coarse = km_coarse_create(team, d, k, KM_TILE);
+	for (int j = 0; j < k; j++)
+		for (int t = 0; t < d; t++)
+			centroids[j * d + t] = normal(1, (uint64_t) j * d + t) / 8;
+	memcpy(centroids + 150 * d, centroids + 30 * d, d * sizeof(double));
+	for (int i = 0; i < KM_TILE; i++)
+	{
+		pick[i] = i;
+		for (int t = 0; t < d; t++)
+			values[i * d + t] = centroids[3 * i * d + t] + normal(2, (uint64_t) i * d + t) / 32;
+	}
+	good = km_coarse_set(coarse, centroids, k, centre, 1);
+	km_coarse_rows(coarse, &rows, KM_TILE, label, gap, &ahead);
+	for (int i = 0; i < KM_TILE; i++)
+		good = good && (3 * i == 30 || 3 * i == 150 ? !(gap[i] > 0) :
+						label[i] == 3 * i && gap[i] > 0);
+	ok(good, "coarse search: decides what is clear, and no tie");
+	km_coarse_free(coarse);
+	free(centre);
+	free(centroids);
 	free(values);
 }
 
@@ -366,6 +504,8 @@ test_pruning(void)
 			continue;
 		team->simd = simd;
 		test_searches(simd);
+		test_wide(simd);
+		test_coarse();
 		for (int kind = 0; kind < KINDS; kind++)
 		{
 			bool		good = true;

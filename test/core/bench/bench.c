@@ -191,7 +191,8 @@ measure_label(TestRows *rows, const KmSpace *space, const double *centroids, int
 				for (int p = 0; p < n; p++)
 					pick[p] = p;
 				km_kernel_label(kernel, chunk, at, pick, n, label, gap);
-				memcpy(chunk->label + i, label, n * sizeof(int32_t));
+				for (int p = 0; p < n; p++)
+					chunk->label[i + p] = (uint16_t) label[p];
 			}
 		}
 		start = now() - start;
