@@ -42,7 +42,8 @@
 typedef struct SumsBody
 {
 	void		(*add) (const double *z, double weight, const double *scale, int d,
-						int ndigits, int padded, int64_t factor, int64_t *digit);
+						int ndigits, int padded, int64_t factor, int64_t *digit,
+						int64_t *other);
 	bool		(*add_rows) (const double *z, const int32_t *pick, int n, int d,
 							 const double *scale, const double *unit, int64_t *part);
 } SumsBody;
@@ -101,6 +102,7 @@ static void sums_cut_heavy(KmSums *sums, const double *z, int64_t factor,
 						   int64_t *digit);
 static inline void sums_spread(const KmSums *sums, int64_t part, int cut, int64_t *digit);
 static void sums_settle(KmSums *sums, int j);
+static inline void sums_added(KmSums *sums, int j, int additions);
 static KmExact *sums_fractions(KmSums *sums);
 static double sums_weight(const int64_t *whole, const KmExact *fraction);
 static void sums_means(const KmSums *sums, const int64_t *digit, double weight,
@@ -232,7 +234,7 @@ km_sums_add(KmSums *sums, int j, const double *z, double w, int sign)
 		{
 			additions = (int) count;
 			sums->body->add(z, 1, sums->scale, sums->d, sums->cut_digits,
-							sums->padded, sign * count, digit);
+							sums->padded, sign * count, digit, NULL);
 		}
 		else
 		{
@@ -245,12 +247,27 @@ km_sums_add(KmSums *sums, int j, const double *z, double w, int sign)
 	else
 	{
 		sums->body->add(z, w, sums->scale, sums->d, sums->cut_digits,
-						sums->padded, sign, digit);
+						sums->padded, sign, digit, NULL);
 		km_exact_add(&sums_fractions(sums)[j], sign * w);
 	}
-	sums->pending[j] += additions;
-	if (sums->pending[j] >= KM_DIGIT_PENDING - SUMS_SMALL_WEIGHT)
-		sums_settle(sums, j);
+	sums_added(sums, j, additions);
+}
+
+void
+km_sums_move(KmSums *sums, int from, int to, const double *z, double w)
+{
+	if (w != 1)
+	{
+		km_sums_add(sums, from, z, w, -1);
+		km_sums_add(sums, to, z, w, 1);
+		return;
+	}
+	sums->body->add(z, 1, sums->scale, sums->d, sums->cut_digits, sums->padded, 1,
+					sums_digits(sums, to), sums_digits(sums, from));
+	sums->whole[2 * (size_t) from]--;
+	sums->whole[2 * (size_t) to]++;
+	sums_added(sums, from, 1);
+	sums_added(sums, to, 1);
 }
 
 /*
@@ -286,9 +303,7 @@ km_sums_add_rows(KmSums *sums, int j, const double *z, const int32_t *pick, int 
 		sums_spread(sums, part[KM_LANES], cut[1], digit + t);
 	}
 	sums->whole[2 * (size_t) j] += n;
-	sums->pending[j] += 2;
-	if (sums->pending[j] >= KM_DIGIT_PENDING - SUMS_SMALL_WEIGHT)
-		sums_settle(sums, j);
+	sums_added(sums, j, 2);
 }
 
 void
@@ -396,6 +411,15 @@ sums_spread(const KmSums *sums, int64_t part, int cut, int64_t *digit)
 		*digit += i < 2 ? (int64_t) rest & KM_DIGIT_MASK : (int64_t) rest;
 		rest >>= KM_DIGIT_BITS;
 	}
+}
+
+/* carries are propagated before digits may overflow */
+static inline void
+sums_added(KmSums *sums, int j, int additions)
+{
+	sums->pending[j] += additions;
+	if (sums->pending[j] >= KM_DIGIT_PENDING - SUMS_SMALL_WEIGHT)
+		sums_settle(sums, j);
 }
 
 static void

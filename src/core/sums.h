@@ -115,6 +115,9 @@ extern void km_sums_free(KmSums *sums);
 /* add (sign 1) or take away (sign -1) the vector z with weight w in cluster j */
 extern void km_sums_add(KmSums *sums, int j, const double *z, double w, int sign);
 
+/* take it away from one cluster, and add it to another: quicker than one by one */
+extern void km_sums_move(KmSums *sums, int from, int to, const double *z, double w);
+
 /*
  * Add n <= KM_SUMS_ROWS vectors with weight 1 to cluster j: those picked by
  * their places among z (rows of d).  The same as adding them one by one, but

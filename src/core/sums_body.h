@@ -13,12 +13,14 @@
  */
 
 /*
- * Cut the vector z (d features), times weight, into digits and add factor
- * times each.  The digits of a feature lie `padded` apart.
+ * Cut the vector z (d features), times weight, into digits, add factor times
+ * each to digit, and, if that is not NULL, take it away from other.  The digits
+ * of a feature lie `padded` apart.
  */
 BODY_TARGET static void
 BODY_NAME(sums_cut) (const double *z, double weight, const double *scale, int d,
-					 int ndigits, int padded, int64_t factor, int64_t *digit)
+					 int ndigits, int padded, int64_t factor, int64_t *digit,
+					 int64_t *other)
 {
 	for (int t = 0; t < d; t += KM_LANES)
 	{
@@ -38,15 +40,16 @@ BODY_NAME(sums_cut) (const double *z, double weight, const double *scale, int d,
 			KmDoubles magic = 0x1.8p52 * unit - (KmDoubles) {0};
 			KmDoubles cut = rest + magic;
 			KmLongs	part = (KmLongs) cut - (KmLongs) magic;
-			KmLongs  *place = (KmLongs *) (digit + (size_t) i * padded + t);
+			size_t		at = (size_t) i * padded + t;
 
 			rest -= cut - magic;
-			if (factor == 1)
-				*place += part;
-			else if (factor == -1)
-				*place -= part;
-			else
-				*place += part * factor;
+			if (factor == -1)
+				part = -part;
+			else if (factor != 1)
+				part *= factor;
+			*(KmLongs *) (digit + at) += part;
+			if (other != NULL)
+				*(KmLongs *) (other + at) -= part;
 		}
 	}
 }

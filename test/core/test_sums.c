@@ -275,7 +275,10 @@ test_sums_order(void)
 			km_sums_add(b, i % K, x + i * D, w[i], 1);
 		}
 		for (int i = 0; i < N; i++)
-			km_sums_add(b, (i + 1) % K, x + i * D, w[i], -1);
+		{
+			km_sums_move(b, (i + 1) % K, (i + 2) % K, x + i * D, w[i]);
+			km_sums_add(b, (i + 2) % K, x + i * D, w[i], -1);
+		}
 		km_sums_means(a, mean, weight);
 		for (int j = 0; j < K; j++)
 		{
@@ -312,7 +315,7 @@ test_sums_order(void)
 		km_sums_free(a);
 		km_grid_free(team, grid);
 	}
-	ok(order, "sums: any order of additions and removals");
+	ok(order, "sums: any order of additions, moves and removals");
 	ok(exact, "sums: correctly rounded");
 	ok(means, "sums: means");
 	ok(gone, "sums: everything taken away leaves zero");
