@@ -33,12 +33,59 @@
  */
 #include "core/bounds.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "core/kernel.h"
+#include "core/simd.h"
 
 #define BOUNDS_LEAST	0x1p-90
+#define BOUNDS_LANES	16		/* floats in the widest vector */
+
+/* the sum of two floats errs by less than is taken off */
+static inline float
+bounds_of(float limit, float gap)
+{
+	float		bound = (gap + limit) * (1 - 0x1p-22f);
+
+	return bound < FLT_MAX ? bound : FLT_MAX;
+}
+
+#if defined(__x86_64__)
+
+/* km_bounds_failing() of whole vectors of rows; few limits stay in registers */
+__attribute__((target("avx512f,avx512dq,avx512vl"))) static int
+bounds_failing_wide(const KmBounds *bounds, const uint16_t *label, const float *bound,
+					int n, int32_t *pick)
+{
+	const float *limit = bounds->limit;
+	uint32_t	some = bounds->k < 2 * BOUNDS_LANES ? (UINT32_C(1) << bounds->k) - 1 : UINT32_MAX;
+	__m512		low = _mm512_maskz_loadu_ps((__mmask16) some, limit);
+	__m512		high = _mm512_maskz_loadu_ps((__mmask16) (some >> BOUNDS_LANES),
+											 limit + BOUNDS_LANES);
+	__m512i		place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	int			failing = 0;
+
+	for (int i = 0; i < n; i += BOUNDS_LANES)
+	{
+		__m512i		own = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *) (label + i)));
+		__m512		most = bounds->k <= 2 * BOUNDS_LANES ?
+			_mm512_permutex2var_ps(low, own, high) : _mm512_i32gather_ps(own, limit, 4);
+		__mmask16	fails = _mm512_cmp_ps_mask(most, _mm512_loadu_ps(bound + i), _CMP_NLT_UQ);
+
+		_mm512_storeu_si512(pick + failing, _mm512_maskz_compress_epi32(fails, place));
+		failing += __builtin_popcount(fails);
+		place = _mm512_add_epi32(place, _mm512_set1_epi32(BOUNDS_LANES));
+	}
+	return failing;
+}
+
+#endif
 
 KmBounds *
 km_bounds_create(KmTeam *team, const double *centroids, int k, int d)
@@ -49,6 +96,7 @@ km_bounds_create(KmTeam *team, const double *centroids, int k, int d)
 	bounds->team = team;
 	bounds->k = k;
 	bounds->d = d;
+	bounds->wide = km_simd_of(team) == KM_SIMD_AVX512;
 	bounds->centroids = km_team_alloc(team, cells, sizeof(double));
 	bounds->drift = km_team_alloc(team, (size_t) k, sizeof(double));
 	bounds->limit = km_team_alloc(team, (size_t) k, sizeof(float));
@@ -118,12 +166,35 @@ km_bounds_failing(const KmBounds *bounds, const KmChunk *chunk, int64_t start,
 	const float *bound = chunk->bound + start;
 	const float *limit = bounds->limit;
 	int			failing = 0;
+	int			i = 0;
 
+#if defined(__x86_64__)
+	if (bounds->wide)
+	{
+		i = n / BOUNDS_LANES * BOUNDS_LANES;
+		failing = bounds_failing_wide(bounds, label, bound, i, pick);
+	}
+#endif
 	/* without a branch, which could not be foreseen */
-	for (int i = 0; i < n; i++)
+	for (; i < n; i++)
 	{
 		pick[failing] = i;
 		failing += !(limit[label[i]] < bound[i]);
 	}
 	return failing;
+}
+
+void
+km_bounds_set(const KmBounds *bounds, KmChunk *chunk, int64_t start,
+			  const int32_t *pick, int n, const uint16_t *label, const float *gap)
+{
+	float	   *bound = chunk->bound + start;
+	const float *limit = bounds->limit;
+
+	if (pick == NULL)
+		for (int i = 0; i < n; i++)
+			bound[i] = bounds_of(limit[label[i]], gap[i]);
+	else
+		for (int i = 0; i < n; i++)
+			bound[pick[i]] = bounds_of(limit[label[i]], gap[i]);
 }

@@ -10,8 +10,6 @@
 #ifndef KM_BOUNDS_H
 #define KM_BOUNDS_H
 
-#include <float.h>
-
 #include "core/rows.h"
 
 typedef struct KmBounds
@@ -19,6 +17,7 @@ typedef struct KmBounds
 	KmTeam	   *team;
 	int			k;
 	int			d;
+	bool		wide;			/* by vectors of 16 rows (AVX-512) */
 	double	   *centroids;		/* k x d: the last ones */
 	double	   *drift;			/* k: what limit is rounded from */
 	float	   *limit;			/* k */
@@ -38,15 +37,11 @@ extern int	km_bounds_failing(const KmBounds *bounds, const KmChunk *chunk,
 							  int64_t start, int n, int32_t *pick);
 
 /*
- * The bound of a row labelled now, with the gap of km_kernel_label().  The sum
- * of two floats errs by less than is taken off.
+ * The bounds of n rows labelled now, with the gaps of km_kernel_label(): of those
+ * at these places, counted from start (NULL: all).
  */
-static inline float
-km_bounds_of(const KmBounds *bounds, int label, float gap)
-{
-	float		bound = (gap + bounds->limit[label]) * (1 - 0x1p-22f);
-
-	return bound < FLT_MAX ? bound : FLT_MAX;
-}
+extern void km_bounds_set(const KmBounds *bounds, KmChunk *chunk, int64_t start,
+						  const int32_t *pick, int n, const uint16_t *label,
+						  const float *gap);
 
 #endif							/* KM_BOUNDS_H */

@@ -11,7 +11,8 @@
  * What the first leaves of some tiles is put together into new tiles.
  *
  * A tile has 64 rows up to 2,048 features, beyond that fewer, so that it stays
- * within 2 MB and near the second-level cache.
+ * within 2 MB and near the second-level cache.  Rows of few features need no tile
+ * on their first level: they go a thousand at a time.
  */
 #include "core/kernel.h"
 
@@ -28,7 +29,7 @@
 #define KERNEL_TRIAL_ROWS	4096	/* after which a level is judged */
 #define KERNEL_MOST_FAILED	4	/* it may leave one in so many undecided, */
 #define KERNEL_MOST_COARSE	2	/* or, where it is much quicker, one in so many */
-#define KERNEL_BATCH	1024	/* rows whose undecided ones are put together */
+#define KERNEL_BATCH	KM_SCORE_FEW_ROWS	/* whose undecided ones are put together */
 #define KERNEL_LEAST_UNIT	0x1p-520	/* see score.c */
 #define KERNEL_MOST_UNIT	0x1p400
 #define KERNEL_TILE_VALUES	(128 * 1024)	/* 1 MB */
@@ -50,7 +51,7 @@ typedef struct KernelTile
 	int			n;
 } KernelTile;
 
-/* those of a tile that are not decided yet */
+/* those of a tile that are not decided yet; if that is all of them, n alone counts */
 typedef struct KernelRest
 {
 	int			n;
@@ -72,8 +73,8 @@ struct KmKernel
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ...: picks all rows */
 	int32_t		left[KERNEL_BATCH];	/* rows that the first level left: places, */
 	int32_t		pick[KERNEL_BATCH];	/* and picks */
-	double	   *z;				/* lanes x d: rows brought into the space, or
-								 * widened; NULL: not needed so far */
+	double	   *z;				/* lanes (few features: KERNEL_BATCH) x d: rows brought
+								 * into the space, or widened; NULL: not needed so far */
 
 	/* the quick search */
 	KmCoarse   *coarse;			/* NULL: not needed so far */
@@ -89,24 +90,28 @@ struct KmKernel
 
 static void kernel_centre(KmKernel *kernel);
 static void kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n,
-						  int32_t *label, float *gap);
+						  uint16_t *label, float *gap);
 static int	kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n,
-						  int32_t *label, float *gap);
-static void kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n,
-						 int32_t *label, float *gap);
-static KmScoreAhead kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n,
-								 bool wide);
-static void kernel_left(KmKernel *kernel, KmScoreRows rows, int left,
-						int32_t *label, float *gap);
+						  uint16_t *label, float *gap);
+static int	kernel_few(KmKernel *kernel, KernelLevel level, const KmScoreRows *rows,
+					   int n, uint16_t *label, float *gap);
+static void kernel_tiles(KmKernel *kernel, KernelLevel level, const KmScoreRows *rows,
+						 int n, uint16_t *label, float *gap);
+static KmScoreAhead kernel_ahead(const KmKernel *kernel, const KmScoreRows *rows,
+								 int from, int n, bool wide);
+static void kernel_left(KmKernel *kernel, KernelLevel level, KmScoreRows rows,
+						int left, uint16_t *label, float *gap);
 static KernelTile kernel_tile(KmKernel *kernel, KmScoreRows rows, int n);
 static KernelTile kernel_widen(KmKernel *kernel, KmScoreRows rows, int n);
 static const double *kernel_row(const KmKernel *kernel, const KernelTile *tile, int i);
 static void kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z);
-static void kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label,
-						 float *gap, KmScoreAhead *ahead);
+static void kernel_label(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
+						 uint16_t *label, float *gap, KmScoreAhead *ahead);
 static void kernel_quick(KmKernel *kernel, KernelLevel level,
 						 const KernelTile *tile, KernelRest *rest,
-						 int32_t *label, float *gap, KmScoreAhead *ahead);
+						 uint16_t *label, float *gap, KmScoreAhead *ahead);
+static void kernel_slow(KmKernel *kernel, const KernelTile *tile,
+						const KernelRest *rest, uint16_t *label, float *gap);
 static void kernel_judge(KmKernel *kernel, KernelLevel level, int tried, int failed);
 static bool kernel_usable(KmKernel *kernel, KernelLevel level);
 static bool kernel_ready(KmKernel *kernel, KernelLevel level);
@@ -182,43 +187,70 @@ km_kernel_unit(KmKernel *kernel)
 
 void
 km_kernel_label(KmKernel *kernel, const KmChunk *chunk, int64_t start,
-				const int32_t *pick, int n, int32_t *label, float *gap)
+				const int32_t *pick, int n, uint16_t *label, float *gap)
 {
 	int			d = kernel->space->d;
 	KmScoreRows rows = {
 		.doubles = chunk->values != NULL ? chunk->values + start * d : NULL,
-		.floats = chunk->values != NULL ? NULL : chunk->floats + start * d
+		.floats = chunk->values != NULL ? NULL : chunk->floats + start * d,
+		.pick = pick
 	};
 
 	for (int first = 0, m; first < n; first += m)
 	{
+		KmScoreRows these = km_score_from(&rows, first, d);
+
 		m = n - first < KERNEL_BATCH ? n - first : KERNEL_BATCH;
-		rows.pick = pick + first;
-		kernel_search(kernel, &rows, m, label + first, gap + first);
+		kernel_search(kernel, &these, m, label + first, gap + first);
 	}
 }
 
 /* labels and gaps of n <= KERNEL_BATCH raw rows */
 static void
-kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
+kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n, uint16_t *label,
 			  float *gap)
 {
+	KernelLevel level = kernel->level;
 	int			left = n;
 
-	if (kernel->level == KERNEL_COARSE)
+	if (level == KERNEL_COARSE)
 		left = kernel_coarse(kernel, rows, n, label, gap);
-	if (left == n)
-		kernel_tiles(kernel, *rows, n, label, gap);
+	else if (level < KERNEL_DEFINITION && kernel->space->d <= KM_SCORE_FEW &&
+			 kernel_usable(kernel, level))
+		left = kernel_few(kernel, level, rows, n, label, gap);
 	else
-		kernel_left(kernel, *rows, left, label, gap);
+		level--;
+	if (left == n)
+		kernel_tiles(kernel, level + 1, rows, n, label, gap);
+	else if (left > 0)
+		kernel_left(kernel, level + 1, *rows, left, label, gap);
 }
 
 /*
- * On the first level: labels and gaps of n rows, and into kernel->left the
- * places of those that are not decided.  Returns how many they are.
+ * n rows of few features on one level at once: labels and gaps, and into
+ * kernel->left the places of those that are not decided.  Returns how many they
+ * are.
  */
 static int
-kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
+kernel_few(KmKernel *kernel, KernelLevel level, const KmScoreRows *rows, int n,
+		   uint16_t *label, float *gap)
+{
+	KernelTile	tile = kernel_tile(kernel, *rows, n);
+	int			left = 0;
+
+	if (!km_score_rows(kernel->score[level - KERNEL_FLOAT], &tile.rows, n, label, gap, NULL))
+		for (int i = 0; i < n; i++)
+		{
+			kernel->left[left] = i;
+			left += !(gap[i] > 0);
+		}
+	kernel_judge(kernel, level, n, left);
+	return left;
+}
+
+/* the same of many features, on the first level */
+static int
+kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, uint16_t *label,
 			  float *gap)
 {
 	int			left = 0;
@@ -228,14 +260,12 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 	{
 		int32_t		nearest[KM_TILE];
 		float		promise[KM_TILE];
-		KmScoreRows these = {rows->doubles, rows->floats, rows->pick + first};
+		KmScoreRows these = km_score_from(rows, first, kernel->space->d);
 		KmScoreAhead ahead;
 		int			before = left;
 
 		m = n - first < kernel->lanes ? n - first : kernel->lanes;
-		ahead = kernel_ahead(rows, these.pick + m,
-							 n - first - m < kernel->lanes ? n - first - m : kernel->lanes,
-							 true);
+		ahead = kernel_ahead(kernel, &these, m, n - first, true);
 		if (kernel->level == KERNEL_COARSE && kernel_usable(kernel, KERNEL_COARSE))
 		{
 			KernelTile	tile = kernel_tile(kernel, these, m);
@@ -250,7 +280,7 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 			left += !(promise[i] > 0);
 			if (promise[i] > 0)
 			{
-				label[first + i] = nearest[i];
+				label[first + i] = (uint16_t) nearest[i];
 				gap[first + i] = promise[i];
 			}
 		}
@@ -259,51 +289,54 @@ kernel_coarse(KmKernel *kernel, const KmScoreRows *rows, int n, int32_t *label,
 	return left;
 }
 
-/* from the second level on */
+/* from some level on */
 static void
-kernel_tiles(KmKernel *kernel, KmScoreRows rows, int n, int32_t *label, float *gap)
+kernel_tiles(KmKernel *kernel, KernelLevel level, const KmScoreRows *rows, int n,
+			 uint16_t *label, float *gap)
 {
-	const int32_t *pick = rows.pick;
 	int			lanes = kernel->lanes;
 
 	for (int first = 0; first < n; first += lanes)
 	{
 		int			m = n - first < lanes ? n - first : lanes;
-		KmScoreAhead ahead = kernel_ahead(&rows, pick + first + m,
-										  n - first - m < lanes ? n - first - m : lanes,
-										  false);
-		KernelTile	tile;
+		KmScoreRows these = km_score_from(rows, first, kernel->space->d);
+		KmScoreAhead ahead = kernel_ahead(kernel, &these, m, n - first, false);
+		KernelTile	tile = kernel_tile(kernel, these, m);
 
-		rows.pick = pick + first;
-		tile = kernel_tile(kernel, rows, m);
-		kernel_label(kernel, &tile, label + first, gap + first, &ahead);
+		kernel_label(kernel, level, &tile, label + first, gap + first, &ahead);
 	}
 }
 
 /*
- * The rows of the next tile, for km_score_ask(): none where they follow each
- * other in memory, since processors see that themselves; not where rows are
- * wide, and what processors have seen is forgotten from tile to tile.
+ * The rows of the next tile, of those from `from` to n, for km_score_ask(): none
+ * where they follow each other in memory, since processors see that themselves;
+ * not where rows are wide, and what processors have seen is forgotten from tile
+ * to tile.
  */
 static KmScoreAhead
-kernel_ahead(const KmScoreRows *rows, const int32_t *pick, int n, bool wide)
+kernel_ahead(const KmKernel *kernel, const KmScoreRows *rows, int from, int n, bool wide)
 {
-	bool		scattered = n > 0 && pick[n - 1] - pick[0] != n - 1;
+	const int32_t *pick = rows->pick;
+	int			m = n - from < kernel->lanes ? n - from : kernel->lanes;
+	bool		scattered = m > 0 && pick != NULL && pick[from + m - 1] - pick[from] != m - 1;
 
-	return (KmScoreAhead) {{rows->doubles, rows->floats, pick}, scattered || wide ? n : 0, 0};
+	if (!scattered && !wide)
+		return (KmScoreAhead) {*rows, 0, 0};
+	return (KmScoreAhead) {km_score_from(rows, from, kernel->space->d), m, 0};
 }
 
 /* the `left` rows whose places are in kernel->left, in dense tiles */
 static void
-kernel_left(KmKernel *kernel, KmScoreRows rows, int left, int32_t *label, float *gap)
+kernel_left(KmKernel *kernel, KernelLevel level, KmScoreRows rows, int left,
+			uint16_t *label, float *gap)
 {
-	int32_t		nearest[KERNEL_BATCH];
+	uint16_t	nearest[KERNEL_BATCH];
 	float		promise[KERNEL_BATCH];
 
 	for (int i = 0; i < left; i++)
-		kernel->pick[i] = rows.pick[kernel->left[i]];
+		kernel->pick[i] = km_score_place(&rows, kernel->left[i]);
 	rows.pick = kernel->pick;
-	kernel_tiles(kernel, rows, left, nearest, promise);
+	kernel_tiles(kernel, level, &rows, left, nearest, promise);
 	for (int i = 0; i < left; i++)
 	{
 		label[kernel->left[i]] = nearest[i];
@@ -316,20 +349,26 @@ km_kernel_assign(KmKernel *kernel, const double *values, int nrows,
 				 int32_t *label, double *dist2, double *z)
 {
 	size_t		d = (size_t) kernel->space->d;
+	uint16_t	nearest[KM_TILE];
 	float		gap[KM_TILE];
 
 	for (int start = 0; start < nrows; start += kernel->lanes)
 	{
 		int			n = nrows - start < kernel->lanes ? nrows - start : kernel->lanes;
-		KmScoreRows rows = {values + start * d, NULL, kernel->all};
+		KmScoreRows rows = {values + start * d, NULL, NULL};
 		KernelTile	tile;
 
 		if (kernel->k > KERNEL_DIRECT_K)
-			kernel_search(kernel, &rows, n, label + start, gap);
+			kernel_search(kernel, &rows, n, nearest, gap);
+		rows.pick = kernel->all;
 		tile = kernel_tile(kernel, rows, n);
 		if (kernel->k > KERNEL_DIRECT_K)
+		{
+			for (int i = 0; i < n; i++)
+				label[start + i] = nearest[i];
 			km_definition_own(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
 							  label + start, dist2 + start);
+		}
 		else
 			km_definition_nearest(kernel->definition, tile.rows.doubles, tile.rows.pick, n,
 								  label + start, dist2 + start);
@@ -393,21 +432,24 @@ kernel_widen(KmKernel *kernel, KmScoreRows rows, int n)
 	size_t		d = (size_t) kernel->space->d;
 
 	if (kernel->z == NULL)
-		kernel->z = km_team_alloc(kernel->team, d * kernel->lanes, sizeof(double));
+		kernel->z = km_team_alloc(kernel->team, d * sizeof(double),
+								  d <= KM_SCORE_FEW ? KERNEL_BATCH : kernel->lanes);
 	for (int i = 0; i < n; i++)
 	{
 		double	   *z = kernel->z + i * d;
 		const double *x = z;
 
+		size_t		at = km_score_place(&rows, i) * d;
+
 		if (rows.floats != NULL)
-			km_rows_widen(rows.floats + rows.pick[i] * d, z, d);
+			km_rows_widen(rows.floats + at, z, d);
 		else
-			x = rows.doubles + rows.pick[i] * d;
+			x = rows.doubles + at;
 		/* no length is 0: such rows are not accepted */
 		km_space_row(kernel->space, x, z);
 	}
 	kernel_worked(kernel, n * d);
-	return (KernelTile) {{kernel->z, NULL, kernel->all}, n};
+	return (KernelTile) {{kernel->z, NULL, n <= KM_TILE ? kernel->all : NULL}, n};
 }
 
 /* a row of a tile of doubles */
@@ -428,18 +470,13 @@ kernel_copy(const KmKernel *kernel, const KernelTile *tile, double *z)
 
 /* quickly where that is proof enough, and the rest by definition */
 static void
-kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *gap,
-			 KmScoreAhead *ahead)
+kernel_label(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
+			 uint16_t *label, float *gap, KmScoreAhead *ahead)
 {
 	KernelRest	rest;
-	int32_t		nearest[KM_TILE];
-	double		dist2[KM_TILE];
 
 	rest.n = tile->n;
-	memcpy(rest.pick, tile->rows.pick, tile->n * sizeof(int32_t));
-	memcpy(rest.place, kernel->all, tile->n * sizeof(int32_t));
-	for (KernelLevel level = kernel->level > KERNEL_FLOAT ? kernel->level : KERNEL_FLOAT;
-		 level < KERNEL_DEFINITION && rest.n > 0; level++)
+	for (; level < KERNEL_DEFINITION && rest.n > 0; level++)
 		if (kernel_usable(kernel, level))
 		{
 			int			tried = rest.n;
@@ -448,51 +485,67 @@ kernel_label(KmKernel *kernel, const KernelTile *tile, int32_t *label, float *ga
 			kernel_judge(kernel, level, tried, rest.n);
 		}
 	if (rest.n > 0)
-	{
-		KernelTile	left = {{tile->rows.doubles, tile->rows.floats, rest.pick}, rest.n};
-
-		if (left.rows.floats != NULL)
-			left = kernel_widen(kernel, left.rows, left.n);
-		km_definition_nearest(kernel->definition, left.rows.doubles, left.rows.pick, left.n,
-							  nearest, dist2);
-	}
-	for (int i = 0; i < rest.n; i++)
-	{
-		label[rest.place[i]] = nearest[i];
-		gap[rest.place[i]] = 0;
-	}
+		kernel_slow(kernel, tile, &rest, label, gap);
 }
 
 /* decide what can be decided on this level */
 static void
 kernel_quick(KmKernel *kernel, KernelLevel level, const KernelTile *tile,
-			 KernelRest *rest, int32_t *label, float *gap, KmScoreAhead *ahead)
+			 KernelRest *rest, uint16_t *label, float *gap, KmScoreAhead *ahead)
 {
-	int32_t		nearest[KM_TILE];
+	bool		whole = rest->n == tile->n;
+	uint16_t	nearest[KM_TILE];
 	float		promise[KM_TILE];
+	KmScoreRows rows = tile->rows;
 	int			n = rest->n;
-	int			left = 0;
-	KmScoreRows rows = {tile->rows.doubles, tile->rows.floats, rest->pick};
 
-	if (km_score_rows(kernel->score[level - KERNEL_FLOAT], &rows, n, nearest, promise,
-					  ahead) &&
-		n == tile->n)
-	{
-		/* most tiles */
-		memcpy(label, nearest, n * sizeof(int32_t));
-		memcpy(gap, promise, n * sizeof(float));
-		rest->n = 0;
-		return;
-	}
+	if (!whole)
+		rows.pick = rest->pick;
+	rest->n = 0;
+	if (km_score_rows(kernel->score[level - KERNEL_FLOAT], &rows, n, whole ? label : nearest,
+					  whole ? gap : promise, ahead) && whole)
+		return;					/* most tiles */
 	for (int i = 0; i < n; i++)
 	{
-		label[rest->place[i]] = nearest[i];
-		gap[rest->place[i]] = promise[i];
-		rest->pick[left] = rest->pick[i];
-		rest->place[left] = rest->place[i];
-		left += !(promise[i] > 0);
+		int			place = whole ? i : rest->place[i];
+
+		if (!whole)
+		{
+			label[place] = nearest[i];
+			gap[place] = promise[i];
+		}
+		rest->pick[rest->n] = km_score_place(&rows, i);
+		rest->place[rest->n] = place;
+		rest->n += !(gap[place] > 0);
 	}
-	rest->n = left;
+}
+
+/* by definition */
+static void
+kernel_slow(KmKernel *kernel, const KernelTile *tile, const KernelRest *rest,
+			uint16_t *label, float *gap)
+{
+	bool		whole = rest->n == tile->n;
+	int32_t		nearest[KM_TILE];
+	double		dist2[KM_TILE];
+	KernelTile	left = *tile;
+
+	left.n = rest->n;
+	if (!whole)
+		left.rows.pick = rest->pick;
+	else if (left.rows.pick == NULL)
+		left.rows.pick = kernel->all;
+	if (left.rows.floats != NULL)
+		left = kernel_widen(kernel, left.rows, left.n);
+	km_definition_nearest(kernel->definition, left.rows.doubles, left.rows.pick, left.n,
+						  nearest, dist2);
+	for (int i = 0; i < left.n; i++)
+	{
+		int			place = whole ? i : rest->place[i];
+
+		label[place] = (uint16_t) nearest[i];
+		gap[place] = 0;
+	}
 }
 
 /*

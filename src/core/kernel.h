@@ -39,8 +39,8 @@ extern void km_kernel_set(KmKernel *kernel, const double *centroids, int k);
 extern void km_kernel_free(KmKernel *kernel);
 
 /*
- * For each of n rows of a chunk, picked by their places from row `start`:
- * label[i], and gap[i].  A positive gap says that all other centroids are
+ * For each of n rows of a chunk, picked by their places from row `start` (pick
+ * NULL: these and those that follow): label[i], and gap[i].  A positive gap says that all other centroids are
  * farther: with d_j the true distance to centroid j, times km_kernel_unit(),
  *
  *		d_label (1 + 2^-51 (d + 8)) + gap <= d_j	for every other j
@@ -48,7 +48,7 @@ extern void km_kernel_free(KmKernel *kernel);
  * which is enough for the definition to choose the label.
  */
 extern void km_kernel_label(KmKernel *kernel, const KmChunk *chunk, int64_t start,
-							const int32_t *pick, int n, int32_t *label,
+							const int32_t *pick, int n, uint16_t *label,
 							float *gap);
 
 /* the unit of gaps, a power of two, which stays from the first centroids on */

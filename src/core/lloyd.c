@@ -50,7 +50,9 @@
 
 #define LLOYD_LEAST_SHARE 0x1p-10	/* of Q: less inertia is summed */
 #define LLOYD_UNDECIDED_PART 256	/* fewer of the rows are looked at again */
-#define LLOYD_WINDOW	4096	/* rows that are checked before any is labelled */
+#define LLOYD_WINDOW	4096	/* rows that are checked before any is labelled, */
+#define LLOYD_DENSE		4		/* or all, if all but one in so many have to be */
+#define LLOYD_STEP		16		/* labels that are compared at once */
 
 typedef struct Lloyd
 {
@@ -73,7 +75,7 @@ typedef struct Lloyd
 	KmGroups   *groups;
 	double	   *z;				/* batch x d, rows in the space */
 	int32_t    *pick;			/* LLOYD_WINDOW: rows to be labelled, */
-	int32_t    *nearest;		/* their new labels, */
+	uint16_t   *nearest;		/* their new labels, */
 	float	   *gap;			/* and gaps */
 	int			nempty;			/* clusters without weight, in the last update */
 } Lloyd;
@@ -82,6 +84,8 @@ static int	lloyd_room(const KmRows *rows, int most);
 static void lloyd_label(Lloyd *l, bool first, KmIteration *iteration);
 static int64_t lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk,
 								  int64_t start, int n, int64_t *undecided);
+static int64_t lloyd_reassign(Lloyd *l, KmChunk *chunk, int64_t start,
+							  const int32_t *pick, int n);
 static void lloyd_add_rows(Lloyd *l, const KmChunk *chunk, int64_t start, int n,
 						   const uint16_t *label);
 static void lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from,
@@ -123,7 +127,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.groups = km_groups_create(team, k);
 	l.z = km_team_alloc(team, (size_t) l.batch * rows->d, sizeof(double));
 	l.pick = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(int32_t));
-	l.nearest = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(int32_t));
+	l.nearest = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(uint16_t));
 	l.gap = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(float));
 	l.bounds = NULL;
 
@@ -226,35 +230,51 @@ static int64_t
 lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
 				   int64_t *undecided)
 {
-	int64_t		reassigned = 0;
+	const int32_t *pick = NULL; /* all rows */
 
 	if (l->bounds != NULL && !first)
-		n = km_bounds_failing(l->bounds, chunk, start, n, l->pick);
-	else
-		for (int i = 0; i < n; i++)
-			l->pick[i] = i;
-	km_kernel_label(l->kernel, chunk, start, l->pick, n, l->nearest, l->gap);
+	{
+		int			failing = km_bounds_failing(l->bounds, chunk, start, n, l->pick);
+
+		if (failing < n - n / LLOYD_DENSE)
+		{
+			pick = l->pick;
+			n = failing;
+		}
+	}
+	km_kernel_label(l->kernel, chunk, start, pick, n, l->nearest, l->gap);
 	if (l->bounds != NULL)
-		for (int i = 0; i < n; i++)
-			chunk->bound[start + l->pick[i]] =
-				km_bounds_of(l->bounds, l->nearest[i], l->gap[i]);
+		km_bounds_set(l->bounds, chunk, start, pick, n, l->nearest, l->gap);
 	for (int i = 0; i < n; i++)
 		*undecided += !(l->gap[i] > 0);
-	if (first)
-	{
-		for (int i = 0; i < n; i++)
-			chunk->label[start + i] = (uint16_t) l->nearest[i];
-		lloyd_add_rows(l, chunk, start, n, chunk->label + start);
-		return n;
-	}
+	if (!first)
+		return lloyd_reassign(l, chunk, start, pick, n);
+	memcpy(chunk->label + start, l->nearest, n * sizeof(uint16_t));
+	lloyd_add_rows(l, chunk, start, n, l->nearest);
+	return n;
+}
+
+/* the same for rows whose labels are known: move those that have changed */
+static int64_t
+lloyd_reassign(Lloyd *l, KmChunk *chunk, int64_t start, const int32_t *pick, int n)
+{
+	int64_t		reassigned = 0;
+
 	for (int i = 0; i < n; i++)
 	{
-		int64_t		row = start + l->pick[i];
+		int64_t		row = start + (pick != NULL ? pick[i] : i);
 
+		/* many at once */
+		if (pick == NULL && i % LLOYD_STEP == 0 && i + LLOYD_STEP <= n &&
+			memcmp(chunk->label + row, l->nearest + i, LLOYD_STEP * sizeof(uint16_t)) == 0)
+		{
+			i += LLOYD_STEP - 1;
+			continue;
+		}
 		if (chunk->label[row] == l->nearest[i])
 			continue;
 		lloyd_move_row(l, chunk, row, chunk->label[row], l->nearest[i]);
-		chunk->label[row] = (uint16_t) l->nearest[i];
+		chunk->label[row] = l->nearest[i];
 		reassigned++;
 	}
 	return reassigned;
@@ -307,8 +327,9 @@ lloyd_move_row(Lloyd *l, const KmChunk *chunk, int64_t i, int from, int to)
 		z = l->z;
 	}
 	if (from >= 0)
-		km_sums_add(l->sums, from, z, w, -1);
-	km_sums_add(l->sums, to, z, w, 1);
+		km_sums_move(l->sums, from, to, z, w);
+	else
+		km_sums_add(l->sums, to, z, w, 1);
 }
 
 /* of the labels and the kernel's centroids, from all distances */
@@ -612,8 +633,10 @@ lloyd_move(Lloyd *l, const KmFar *far, const int *empty, int sign)
 
 				if (e < 0)
 					continue;
-				km_sums_add(l->sums, label[i], z, w, -sign);
-				km_sums_add(l->sums, empty[e], z, w, sign);
+				if (sign > 0)
+					km_sums_move(l->sums, label[i], empty[e], z, w);
+				else
+					km_sums_move(l->sums, empty[e], label[i], z, w);
 			}
 		}
 	}

@@ -126,7 +126,7 @@ OCTETS_INLINE float
 octets_loads(const KmOctets *octets, const KmScoreRows *rows, int i, float *largest,
 			 const bool narrow)
 {
-	size_t		at = (size_t) rows->pick[i] * octets->d;
+	size_t		at = (size_t) km_score_place(rows, i) * octets->d;
 	__m512		most[4];
 	__m512		norm2[4];
 

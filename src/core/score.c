@@ -58,11 +58,15 @@
  * 2^-70.  In double the same holds with room; there what the definition loses
  * is larger: d 2^-1074 / unit^2, which a unit <= 2^400 keeps under 2^-250.
  *
+ * Any centre serves that is the same for rows and centroids.  In float it is
+ * rounded to float, so that rows of floats lose it in one fused multiply-add.
+ *
  * Rows are transposed into a tile, lane = row, as in kernel.c, in the score's
  * precision and with the centre taken off.  Centroids are packed in groups of
  * SCORE_GROUP, or as many as remain: first their h (1 - 2 e), then feature by
- * feature their -c.  Up to SCORE_LOW_D features a group is one centroid, and
- * the rows stay in registers while all centroids pass.
+ * feature their -c.  With few features there is no tile: a group is one centroid,
+ * and rows go from memory to registers, and stay there while all centroids pass
+ * (score_low_body.h).
  *
  * The loops are in score_body.h, instantiated per instruction set and
  * precision.
@@ -83,11 +87,14 @@
 
 #define SCORE_GROUP		6		/* centroids in a group, at most */
 #define SCORE_ROWS		4		/* vectors of rows in a step, at most */
-#define SCORE_LOW_D		4
-#define SCORE_LOW_ROWS	2		/* vectors of rows in a step there */
+#define SCORE_AHEAD		2048	/* bytes in front of rows of few features that are asked for */
+#define SCORE_SIDE_BY_SIDE 256	/* scattered rows of few features that are put so at once */
+#define SCORE_LANES		16		/* numbers in the widest vector */
 #define SCORE_CHAIN		128		/* features until a sum is put aside */
 #define SCORE_TURN		16		/* features of a row at a time into the tile */
 #define SCORE_MOST		0x1p100 /* the largest |c|^2 */
+#define SCORE_LEAST_UNIT	0x1p-120	/* of floats */
+#define SCORE_MOST_UNIT		0x1p120
 #define SCORE_LINE		64		/* bytes of a cache line */
 #define SCORE_CHECK_WORK (1 << 22)	/* multiply-adds between checks */
 
@@ -102,11 +109,18 @@ struct KmScore
 	int			k;
 	int			lanes;			/* of a full tile */
 	size_t		work;			/* multiply-adds since the last check */
-	double	   *middle;			/* d: the centre times unit */
+	double	   *middle;			/* d: the centre times unit, a float */
 	double		unit;
+
+	/* few features */
+	double	   *middles;		/* SCORE_LANES x d: middle again and again */
+	float	   *less;			/* the same, negative */
+	void	   *last;			/* room for the last rows: two vectors of them */
+
 	void	   *packed;			/* the centroids in groups */
 	void	   *room;			/* where the tile was allocated */
-	void	   *tile;			/* d x lanes, aligned to a cache line */
+	void	   *tile;			/* d x lanes, aligned to a cache line; few features:
+								 * SCORE_SIDE_BY_SIDE x d, of either size */
 	double		norm2[KM_SCORE_ROWS];	/* room for either precision */
 	double		best[KM_SCORE_ROWS];
 	double		second[KM_SCORE_ROWS];
@@ -120,11 +134,14 @@ struct KmScoreBody
 	int			(*fill) (KmScore *score, const KmScoreRows *rows, int n);
 	void		(*group) (KmScore *score, int used, const void *packed, int first,
 						  int group);
-	void		(*low) (KmScore *score, int used);
-	bool		(*finish) (const KmScore *score, int used, int32_t *label, float *gap);
+	bool		(*finish) (const KmScore *score, int used, uint16_t *label, float *gap);
+	bool		(*low) (KmScore *score, const KmScoreRows *rows, int n, uint16_t *label,
+						float *gap);
 };
 
 static inline const char *score_row(const KmScoreRows *rows, int i, int d);
+static bool score_few(KmScore *score, const KmScoreRows *rows, int n, uint16_t *label,
+					  float *gap);
 static void score_worked(KmScore *score, size_t work);
 
 /* centroids in the group that starts with `first` */
@@ -133,28 +150,52 @@ score_group(int k, int d, int first)
 {
 	int			left = k - first;
 
-	if (d <= SCORE_LOW_D)
+	if (d <= KM_SCORE_FEW)
 		return 1;
 	return left > 4 ? SCORE_GROUP : left > 2 ? 4 : 2;
 }
 
 /* ---- The bodies ---- */
 
+/*
+ * The order in which few features come out of the vectors that hold rows one
+ * after the other.
+ */
+static const uint8_t score_order[KM_SCORE_FEW + 1][KM_SCORE_FEW] = {
+	{0}, {0}, {0, 1}, {0, 1, 2}, {0, 2, 1, 3}, {0, 1, 2, 3, 4}, {0, 2, 4, 1, 3, 5},
+	{0, 1, 2, 3, 4, 5, 6}, {0, 4, 2, 6, 1, 5, 3, 7}
+};
+
+/* place(m, t, s, l) for each lane l of 2, 4, 8 or 16, from l = `from` */
+#define SCORE_PLACES_2(place, m, t, s, from) \
+	place(m, t, s, from), place(m, t, s, from + 1)
+#define SCORE_PLACES_4(place, m, t, s, from) \
+	SCORE_PLACES_2(place, m, t, s, from), SCORE_PLACES_2(place, m, t, s, from + 2)
+#define SCORE_PLACES_8(place, m, t, s, from) \
+	SCORE_PLACES_4(place, m, t, s, from), SCORE_PLACES_4(place, m, t, s, from + 4)
+#define SCORE_PLACES_16(place, m, t, s, from) \
+	SCORE_PLACES_8(place, m, t, s, from), SCORE_PLACES_8(place, m, t, s, from + 8)
+#define SCORE_PLACES_OF(lanes) SCORE_PLACES_##lanes
+#define SCORE_PLACES(lanes) SCORE_PLACES_OF(lanes)
+
 #define BODY_NAME(name) name##_float_generic
 #define BODY_TARGET
 #define BODY_REAL float
 #define BODY_BITS int32_t
-#define BODY_BYTES 16
+#define BODY_LANES 4
 #define BODY_ROWS 2
+#define BODY_LOW_ROWS 2
 #define BODY_PORTABLE
 #include "core/score_body.h"
 
 #define BODY_NAME(name) name##_double_generic
 #define BODY_TARGET
 #define BODY_REAL double
+#define BODY_DOUBLE
 #define BODY_BITS int64_t
-#define BODY_BYTES 16
+#define BODY_LANES 2
 #define BODY_ROWS 2
+#define BODY_LOW_ROWS 2
 #define BODY_PORTABLE
 #include "core/score_body.h"
 
@@ -165,21 +206,28 @@ score_group(int k, int d, int first)
 #define BODY_SQRT(a) BODY_OP(sqrt) (a)
 #define BODY_LESS(a, b, x, y) BODY_OP(bsl) (BODY_OP(clt) (a, b), x, y)
 #define BODY_CENTRE(z, unit, middle) ((z) * (unit) - (middle))
+#define BODY_AWAY BODY_CENTRE
 
 #define BODY_NAME(name) name##_float_neon
 #define BODY_OP(op) v##op##q_f32
+#define BODY_POSITIVE(a) (vminvq_u32(vcgtzq_f32(a)) != 0)
 #define BODY_TARGET
 #define BODY_REAL float
-#define BODY_BYTES 16
+#define BODY_LANES 4
 #define BODY_ROWS 4
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 
 #define BODY_NAME(name) name##_double_neon
 #define BODY_OP(op) v##op##q_f64
+#undef BODY_POSITIVE
+#define BODY_POSITIVE(a) (vminvq_u32(vreinterpretq_u32_u64(vcgtzq_f64(a))) != 0)
 #define BODY_TARGET
 #define BODY_REAL double
-#define BODY_BYTES 16
+#define BODY_DOUBLE
+#define BODY_LANES 2
 #define BODY_ROWS 4
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 #endif
 
@@ -189,6 +237,9 @@ score_group(int k, int d, int first)
 #define BODY_MAX(a, b) BODY_OP(max) (a, b)
 #define BODY_SQRT(a) BODY_OP(sqrt) (a)
 #define BODY_CENTRE(z, unit, middle) _mm256_fmsub_pd(z, unit, middle)
+#define BODY_AWAY(z, unit, middle) _mm256_fmsub_pd(z, unit, middle)
+#define BODY_POSITIVE(a) \
+	(BODY_OP(movemask) (BODY_OP(cmp) (a, BODY_OP(setzero) (), _CMP_GT_OQ)) == (1 << BODY_LANES) - 1)
 #define BODY_LESS(a, b, x, y) \
 	BODY_OP(blendv) (y, x, BODY_OP(cmp) (a, b, _CMP_LT_OQ))
 
@@ -196,18 +247,26 @@ score_group(int k, int d, int first)
 #define BODY_OP(op) _mm256_##op##_ps
 #define BODY_TARGET __attribute__((target("avx2,fma")))
 #define BODY_REAL float
-#define BODY_BYTES 32
+#define BODY_LANES 8
 #define BODY_ROWS 2
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 
 #define BODY_NAME(name) name##_double_avx2
 #define BODY_OP(op) _mm256_##op##_pd
 #define BODY_TARGET __attribute__((target("avx2,fma")))
 #define BODY_REAL double
-#define BODY_BYTES 32
+#define BODY_DOUBLE
+#define BODY_LANES 4
 #define BODY_ROWS 2
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 
+#undef BODY_AWAY
+#define BODY_AWAY(z, unit, middle) _mm512_fmsub_pd(z, unit, middle)
+#undef BODY_POSITIVE
+#define BODY_POSITIVE(a) \
+	(BODY_MASK(a, BODY_OP(setzero) (), _CMP_GT_OQ) == (1 << BODY_LANES) - 1)
 #undef BODY_LESS
 #define BODY_LESS(a, b, x, y) \
 	BODY_OP(mask_blend) (BODY_MASK(a, b, _CMP_LT_OQ), y, x)
@@ -218,8 +277,9 @@ score_group(int k, int d, int first)
 #define BODY_MASK _mm512_cmp_ps_mask
 #define BODY_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
 #define BODY_REAL float
-#define BODY_BYTES 64
+#define BODY_LANES 16
 #define BODY_ROWS 4
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 
 #define BODY_NAME(name) name##_double_avx512
@@ -228,8 +288,10 @@ score_group(int k, int d, int first)
 #define BODY_MASK _mm512_cmp_pd_mask
 #define BODY_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
 #define BODY_REAL double
-#define BODY_BYTES 64
+#define BODY_DOUBLE
+#define BODY_LANES 8
 #define BODY_ROWS 4
+#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 #endif
 
@@ -275,7 +337,18 @@ km_score_create(KmTeam *team, KmScorePrecision precision, int d, int max_k,
 	size = score->body->size;
 	score->packed = km_team_alloc(team, padded * ((size_t) d + 1), size);
 	score->middle = km_team_alloc(team, (size_t) d, sizeof(double));
-	score->room = km_team_alloc(team, (size_t) d * lanes * size + SCORE_LINE, 1);
+	score->middles = NULL;
+	score->less = NULL;
+	score->last = NULL;
+	if (d <= KM_SCORE_FEW)
+	{
+		score->middles = km_team_alloc(team, (size_t) SCORE_LANES * d, sizeof(double));
+		score->less = km_team_alloc(team, (size_t) SCORE_LANES * d, sizeof(float));
+		score->last = km_team_alloc(team, (size_t) 2 * SCORE_LANES * d, sizeof(double));
+	}
+	score->room = km_team_alloc(team, (size_t) d * (d <= KM_SCORE_FEW ?
+													SCORE_SIDE_BY_SIDE * sizeof(double) :
+													lanes * size) + SCORE_LINE, 1);
 	score->tile = (char *) score->room + SCORE_LINE -
 		(uintptr_t) score->room % SCORE_LINE;
 	return score;
@@ -287,6 +360,9 @@ km_score_free(KmScore *score)
 	KmTeam	   *team = score->team;
 
 	km_team_release(team, score->room);
+	km_team_release(team, score->last);
+	km_team_release(team, score->less);
+	km_team_release(team, score->middles);
 	km_team_release(team, score->middle);
 	km_team_release(team, score->packed);
 	km_team_release(team, score);
@@ -296,28 +372,35 @@ bool
 km_score_set(KmScore *score, const double *centroids, int k, const double *centre,
 			 double unit)
 {
+	bool		narrow = score->body->size == sizeof(float);
+
+	if (narrow && !(unit >= SCORE_LEAST_UNIT && unit <= SCORE_MOST_UNIT))
+		return false;
 	score->k = k;
 	score->unit = unit;
 	for (int t = 0; t < score->d; t++)
-		score->middle[t] = centre[t] * unit;
+		score->middle[t] = narrow ? (float) (centre[t] * unit) : centre[t] * unit;
+	for (int i = 0; score->d <= KM_SCORE_FEW && i < SCORE_LANES * score->d; i++)
+	{
+		score->middles[i] = score->middle[i % score->d];
+		score->less[i] = (float) -score->middles[i];
+	}
 	return score->body->pack(score, centroids);
 }
 
 bool
-km_score_rows(KmScore *score, const KmScoreRows *rows, int n, int32_t *label,
+km_score_rows(KmScore *score, const KmScoreRows *rows, int n, uint16_t *label,
 			  float *gap, KmScoreAhead *ahead)
 {
 	const KmScoreBody *body = score->body;
 	size_t		d = (size_t) score->d;
 	const char *packed = score->packed;
-	int			used = body->fill(score, rows, n);
+	int			used;
 
-	if (d <= SCORE_LOW_D)
-	{
-		km_score_ask(ahead, ahead->n, score->d);
-		body->low(score, used);
-	}
-	for (int first = 0; d > SCORE_LOW_D && first < score->k; first += SCORE_GROUP)
+	if (d <= KM_SCORE_FEW)
+		return score_few(score, rows, n, label, gap);
+	used = body->fill(score, rows, n);
+	for (int first = 0; first < score->k; first += SCORE_GROUP)
 	{
 		int			group = score_group(score->k, score->d, first);
 
@@ -326,14 +409,41 @@ km_score_rows(KmScore *score, const KmScoreRows *rows, int n, int32_t *label,
 		packed += group * (d + 1) * body->size;
 		score_worked(score, used * d * group);
 	}
-	score_worked(score, used * (d + 1) * (d <= SCORE_LOW_D ? score->k : 1));
+	score_worked(score, used * (d + 1));
+	if (used > n)
+	{
+		uint16_t	nearest[KM_SCORE_ROWS];
+		float		promise[KM_SCORE_ROWS];
+		bool		proven = body->finish(score, used, nearest, promise);
+
+		memcpy(label, nearest, n * sizeof(uint16_t));
+		memcpy(gap, promise, n * sizeof(float));
+		return proven;
+	}
 	return body->finish(score, used, label, gap);
+}
+
+/* few features: rows as they lie, or, if they are scattered, some at a time */
+static bool
+score_few(KmScore *score, const KmScoreRows *rows, int n, uint16_t *label, float *gap)
+{
+	bool		proven = true;
+
+	for (int first = 0, m; first < n; first += m)
+	{
+		KmScoreRows these = km_score_from(rows, first, score->d);
+
+		m = rows->pick == NULL || n - first < SCORE_SIDE_BY_SIDE ? n - first : SCORE_SIDE_BY_SIDE;
+		proven = score->body->low(score, &these, m, label + first, gap + first) && proven;
+	}
+	score_worked(score, (size_t) n * (score->d + 1) * score->k);
+	return proven;
 }
 
 static inline const char *
 score_row(const KmScoreRows *rows, int i, int d)
 {
-	size_t		at = (size_t) rows->pick[i] * d;
+	size_t		at = (size_t) km_score_place(rows, i) * d;
 
 	return rows->floats != NULL ? (const char *) (rows->floats + at) :
 		(const char *) (rows->doubles + at);

@@ -16,6 +16,10 @@
 
 #define KM_SCORE_ROWS 64
 
+/* up to so many features are few: then more rows go at once */
+#define KM_SCORE_FEW 8
+#define KM_SCORE_FEW_ROWS 1024
+
 typedef enum KmScorePrecision
 {
 	KM_SCORE_FLOAT,
@@ -38,13 +42,37 @@ extern void km_score_free(KmScore *score);
 extern bool km_score_set(KmScore *score, const double *centroids, int k,
 						 const double *centre, double unit);
 
-/* rows in the space, as doubles or floats (row-major), by their places there */
+/*
+ * Rows in the space, as doubles or floats (row-major), by their places there, or,
+ * which is quicker, one after the other.
+ */
 typedef struct KmScoreRows
 {
 	const double *doubles;
 	const float *floats;		/* instead, if not NULL */
-	const int32_t *pick;
+	const int32_t *pick;		/* NULL: 0, 1, 2, ... */
 } KmScoreRows;
+
+static inline int32_t
+km_score_place(const KmScoreRows *rows, int i)
+{
+	return rows->pick != NULL ? rows->pick[i] : i;
+}
+
+/* the same from row i on */
+static inline KmScoreRows
+km_score_from(const KmScoreRows *rows, int i, size_t d)
+{
+	KmScoreRows from = *rows;
+
+	if (from.pick != NULL)
+		from.pick += i;
+	else if (from.floats != NULL)
+		from.floats += i * d;
+	else
+		from.doubles += i * d;
+	return from;
+}
 
 /*
  * Rows that come later, so that memory is read while others are scored:
@@ -61,11 +89,10 @@ typedef struct KmScoreAhead
 extern void km_score_ask(KmScoreAhead *ahead, int rows, int d);
 
 /*
- * n <= lanes rows: label[i], and gap[i] times the unit; both have room for
- * KM_SCORE_ROWS.
- * Returns whether all gaps are positive.
+ * n <= lanes rows (KM_SCORE_FEW_ROWS of few features): label[i], and gap[i]
+ * times the unit.  Returns whether all gaps are positive.  ahead may be NULL.
  */
 extern bool km_score_rows(KmScore *score, const KmScoreRows *rows, int n,
-						  int32_t *label, float *gap, KmScoreAhead *ahead);
+						  uint16_t *label, float *gap, KmScoreAhead *ahead);
 
 #endif							/* KM_SCORE_H */

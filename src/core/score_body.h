@@ -9,14 +9,18 @@
  *		BODY_TARGET			the function attribute that selects the
  *							instruction set, or nothing
  *		BODY_REAL			the precision
- *		BODY_BYTES			bytes of a vector
+ *		BODY_DOUBLE			if that is double
+ *		BODY_LANES			numbers in a vector
  *		BODY_ROWS			vectors of rows in a step: with SCORE_GROUP
  *							centroids their scores must fit the registers
+ *		BODY_LOW_ROWS		the same where there are few features
  *		BODY_FMA(a, b, c), BODY_MIN, BODY_MAX, BODY_SQRT	of vectors
  *		BODY_LESS(a, b, x, y)	per lane, a < b ? x : y
+ *		BODY_POSITIVE(a)	are all lanes > 0?
  *		BODY_CENTRE(z, unit, middle)	z * unit - middle, of four doubles
+ *		BODY_AWAY(z, unit, middle)		the same of a vector of doubles
  *
- * The last three lines are written with intrinsics of the instruction set.  With
+ * The last lines are written with intrinsics of the instruction set.  With
  * BODY_PORTABLE, and BODY_BITS for integers of the precision's size, the
  * compiler's own vectors do.
  *
@@ -24,16 +28,18 @@
  * comparison moves both; they are exact, being under 2^16.
  */
 
+#define BODY_BYTES (BODY_LANES * (int) sizeof(BODY_REAL))
+
 typedef BODY_REAL BODY_NAME(Vector) __attribute__((vector_size(BODY_BYTES)));
-typedef BODY_REAL BODY_NAME(Loose) __attribute__((vector_size(BODY_BYTES), aligned(8), may_alias));
+typedef BODY_REAL BODY_NAME(Loose) __attribute__((vector_size(BODY_BYTES), aligned(4), may_alias));
 typedef BODY_REAL BODY_NAME(Four) __attribute__((vector_size(4 * sizeof(BODY_REAL)), aligned(4), may_alias));
-typedef int32_t BODY_NAME(Labels) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
-typedef float BODY_NAME(Gaps) __attribute__((vector_size(BODY_BYTES / sizeof(BODY_REAL) * 4), aligned(4), may_alias));
+typedef int32_t BODY_NAME(Wholes) __attribute__((vector_size(BODY_LANES * 4)));
+typedef uint16_t BODY_NAME(Labels) __attribute__((vector_size(BODY_LANES * 2), aligned(2), may_alias));
+typedef float BODY_NAME(Gaps) __attribute__((vector_size(BODY_LANES * 4), aligned(4), may_alias));
 typedef double BODY_NAME(FourDoubles) __attribute__((vector_size(32), aligned(8), may_alias));
 typedef float BODY_NAME(FourFloats) __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define VECTOR BODY_NAME(Vector)
-#define BODY_LANES ((int) (BODY_BYTES / sizeof(BODY_REAL)))
 #define BODY_INLINE BODY_TARGET static inline __attribute__((always_inline))
 #define BODY_AT(p) (*(BODY_NAME(Loose) *) (p))
 #define BODY_UNIT ((BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-24 : 0x1p-53))
@@ -46,6 +52,16 @@ typedef float BODY_NAME(FourFloats) __attribute__((vector_size(16), aligned(4), 
 #ifdef BODY_PORTABLE
 
 typedef BODY_BITS BODY_NAME(Bits) __attribute__((vector_size(BODY_BYTES)));
+
+BODY_INLINE bool
+BODY_NAME(score_positive) (VECTOR a)
+{
+	bool		positive = true;
+
+	for (int l = 0; l < BODY_LANES; l++)
+		positive = a[l] > 0 && positive;
+	return positive;
+}
 
 BODY_INLINE VECTOR
 BODY_NAME(score_less) (VECTOR a, VECTOR b, VECTOR x, VECTOR y)
@@ -65,43 +81,61 @@ BODY_NAME(score_sqrt) (VECTOR a)
 
 #define BODY_FMA(a, b, c) ((a) * (b) + (c))
 #define BODY_CENTRE(z, unit, middle) ((z) * (unit) - (middle))
+#define BODY_AWAY BODY_CENTRE
+#define BODY_POSITIVE(a) BODY_NAME(score_positive) (a)
 #define BODY_LESS(a, b, x, y) BODY_NAME(score_less) (a, b, x, y)
 #define BODY_MIN(a, b) BODY_LESS(a, b, a, b)
 #define BODY_MAX(a, b) BODY_LESS(a, b, b, a)
 #define BODY_SQRT(a) BODY_NAME(score_sqrt) (a)
 #endif
 
+/* one of a group's centroids, its values `group` apart; returns |c|^2 */
+static double
+BODY_NAME(score_pack_one) (const KmScore *score, const double *centroid,
+						   BODY_REAL *packed, int group)
+{
+	double		norm2 = 0;
+
+	for (int t = 0; t < score->d; t++)
+	{
+		int			feature = score->d <= KM_SCORE_FEW ? score_order[score->d][t] : t;
+		double		value = centroid[feature] * score->unit - score->middle[feature];
+
+		packed[(size_t) t * group] = (BODY_REAL) -value;
+		norm2 += value * value;
+	}
+	return norm2;
+}
+
 /* the centroids, in groups; false if they are too large */
 static bool
 BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 {
-	int			d = score->d;
+	size_t		d = (size_t) score->d;
 	int			k = score->k;
-	BODY_REAL	e = BODY_ERROR(d);
+	BODY_REAL	e = BODY_ERROR(score->d);
 	BODY_REAL  *packed = score->packed;
 	bool		good = true;
 
 	for (int first = 0, group; first < k; first += group)
 	{
-		group = score_group(k, d, first);
+		group = score_group(k, score->d, first);
 		for (int c = 0; c < group; c++)
 		{
-			const double *centroid = centroids + (size_t) (first + c) * d;
+			BODY_REAL  *values = packed + group + c;
 			double		norm2 = 0;
 
-			for (int t = 0; t < d; t++)
-			{
-				double		value = first + c < k ?
-					centroid[t] * score->unit - score->middle[t] : 0;
-
-				packed[group + (size_t) t * group + c] = (BODY_REAL) -value;
-				norm2 += value * value;
-			}
+			if (first + c < k)
+				norm2 = BODY_NAME(score_pack_one) (score, centroids + (first + c) * d,
+												   values, group);
+			else
+				for (size_t t = 0; t < d; t++)
+					values[t * group] = 0;
 			good = good && norm2 <= SCORE_MOST;
 			packed[c] = first + c < k ? (BODY_REAL) (norm2 / 2) * (1 - 2 * e) : INFINITY;
 		}
-		packed += (size_t) group * (d + 1);
-		score_worked(score, (size_t) group * d * 4);
+		packed += group * (d + 1);
+		score_worked(score, group * d * 4);
 	}
 	return good;
 }
@@ -329,119 +363,50 @@ BODY_NAME(score_group) (KmScore *score, int used, const void *packed, int first,
 		BODY_NAME(score_steps) (score, used, packed, first, 2);
 }
 
-/* few features: all centroids pass by `rows` vectors of rows in registers */
-BODY_INLINE void
-BODY_NAME(score_low_step) (KmScore *score, int lane, const int rows, const int d)
+/* the gaps of the lemma */
+BODY_INLINE VECTOR
+BODY_NAME(score_gap) (VECTOR best, VECTOR second, VECTOR norm2, const int d)
 {
-	const BODY_REAL *packed = score->packed;
-	const BODY_REAL *tile = (const BODY_REAL *) score->tile + lane;
-	VECTOR		x[SCORE_LOW_ROWS][SCORE_LOW_D];
-	VECTOR		best[SCORE_LOW_ROWS];
-	VECTOR		second[SCORE_LOW_ROWS];
-	VECTOR		index[SCORE_LOW_ROWS];
-
-#pragma GCC unroll 8
-	for (int r = 0; r < rows; r++)
-	{
-		best[r] = second[r] = BODY_EVERY(INFINITY);
-		index[r] = BODY_EVERY(0);
-#pragma GCC unroll 8
-		for (int t = 0; t < d; t++)
-			x[r][t] = BODY_AT(tile + t * score->lanes + r * BODY_LANES);
-	}
-	for (int j = 0; j < score->k; j++, packed += d + 1)
-	{
-		VECTOR		label = BODY_EVERY(j);
-
-#pragma GCC unroll 8
-		for (int r = 0; r < rows; r++)
-		{
-			VECTOR		sum = BODY_EVERY(packed[0]);
-
-#pragma GCC unroll 8
-			for (int t = 0; t < d; t++)
-				sum = BODY_FMA(x[r][t], BODY_EVERY(packed[t + 1]), sum);
-			BODY_FOLD(sum, label, best[r], second[r], index[r])
-		}
-	}
-#pragma GCC unroll 8
-	for (int r = 0; r < rows; r++)
-	{
-		int			at = lane + r * BODY_LANES;
-
-		BODY_AT((BODY_REAL *) score->best + at) = best[r];
-		BODY_AT((BODY_REAL *) score->second + at) = second[r];
-		BODY_AT((BODY_REAL *) score->index + at) = index[r];
-	}
-}
-
-BODY_INLINE void
-BODY_NAME(score_low_steps) (KmScore *score, int used, const int d)
-{
-	int			lane = 0;
-
-	for (; lane + SCORE_LOW_ROWS * BODY_LANES <= used; lane += SCORE_LOW_ROWS * BODY_LANES)
-		BODY_NAME(score_low_step) (score, lane, SCORE_LOW_ROWS, d);
-	for (; lane < used; lane += BODY_LANES)
-		BODY_NAME(score_low_step) (score, lane, 1, d);
-}
-
-BODY_TARGET static void
-BODY_NAME(score_low) (KmScore *score, int used)
-{
-	switch (score->d)
-	{
-		case 1:
-			BODY_NAME(score_low_steps) (score, used, 1);
-			break;
-		case 2:
-			BODY_NAME(score_low_steps) (score, used, 2);
-			break;
-		case 3:
-			BODY_NAME(score_low_steps) (score, used, 3);
-			break;
-		default:
-			BODY_NAME(score_low_steps) (score, used, SCORE_LOW_D);
-			break;
-	}
-}
-
-/* the gaps of the lemma, for whole vectors; are all positive? */
-BODY_TARGET static bool
-BODY_NAME(score_finish) (const KmScore *score, int used, int32_t *label, float *gap)
-{
-	BODY_REAL	e = BODY_ERROR(score->d);
+	BODY_REAL	e = BODY_ERROR(d);
 	BODY_REAL	tiny = (BODY_REAL) (sizeof(BODY_REAL) == 4 ? 0x1p-64 : 0x1p-240);
-	BODY_REAL	up = 1 + 8 * BODY_UNIT + (BODY_REAL) ((score->d + 8) * 0x1p-51);
-	const VECTOR none = {0};
-	VECTOR		least = BODY_EVERY(1);	/* 0 where a gap is not positive */
+	BODY_REAL	up = 1 + 8 * BODY_UNIT + (BODY_REAL) ((d + 8) * 0x1p-51);
+	VECTOR		high = (norm2 * (1 + 12 * e) + (best + best) + tiny) * (1 + 10 * e);
+	VECTOR		low = norm2 * (1 - 3 * e) + (second + second) - tiny;
+
+	low = BODY_SQRT(low * (1 - 8 * BODY_UNIT)) - BODY_SQRT(high) * up;
+	return low * (BODY_REAL) (1 - 0x1p-22);
+}
+
+/* for whole vectors; are all positive? */
+BODY_TARGET static bool
+BODY_NAME(score_finish) (const KmScore *score, int used, uint16_t *label, float *gap)
+{
 	bool		proven = true;
 
 	for (int lane = 0; lane < used; lane += BODY_LANES)
 	{
-		VECTOR		best = BODY_AT((BODY_REAL *) score->best + lane);
-		VECTOR		second = BODY_AT((BODY_REAL *) score->second + lane);
-		VECTOR		norm2 = BODY_AT((BODY_REAL *) score->norm2 + lane);
 		VECTOR		index = BODY_AT((BODY_REAL *) score->index + lane);
-		VECTOR		high = (norm2 * (1 + 12 * e) + (best + best) + tiny) * (1 + 10 * e);
-		VECTOR		low = norm2 * (1 - 3 * e) + (second + second) - tiny;
+		VECTOR		sure = BODY_NAME(score_gap) (BODY_AT((BODY_REAL *) score->best + lane),
+												 BODY_AT((BODY_REAL *) score->second + lane),
+												 BODY_AT((BODY_REAL *) score->norm2 + lane),
+												 score->d);
 
-		low = BODY_SQRT(low * (1 - 8 * BODY_UNIT)) - BODY_SQRT(high) * up;
-		least = BODY_LESS(none, low, least, none);
+		proven = BODY_POSITIVE(sure) && proven;
 		*(BODY_NAME(Labels) *) (label + lane) =
-			__builtin_convertvector(index, BODY_NAME(Labels));
+			__builtin_convertvector(__builtin_convertvector(index, BODY_NAME(Wholes)),
+									BODY_NAME(Labels));
 		*(BODY_NAME(Gaps) *) (gap + lane) =
-			__builtin_convertvector(low * (BODY_REAL) (1 - 0x1p-22), BODY_NAME(Gaps));
+			__builtin_convertvector(sure, BODY_NAME(Gaps));
 	}
-	for (int l = 0; l < BODY_LANES; l++)
-		proven = proven && least[l] > 0;
 	return proven;
 }
+
+#include "core/score_low_body.h"
 
 static const KmScoreBody BODY_NAME(score_body) =
 {
 	sizeof(BODY_REAL), BODY_NAME(score_pack), BODY_NAME(score_fill),
-	BODY_NAME(score_group), BODY_NAME(score_low), BODY_NAME(score_finish)
+	BODY_NAME(score_group), BODY_NAME(score_finish), BODY_NAME(score_low)
 };
 
 #undef BODY_ONE
@@ -451,6 +416,8 @@ static const KmScoreBody BODY_NAME(score_body) =
 #ifdef BODY_PORTABLE
 #undef BODY_FMA
 #undef BODY_CENTRE
+#undef BODY_AWAY
+#undef BODY_POSITIVE
 #undef BODY_LESS
 #undef BODY_MIN
 #undef BODY_MAX
@@ -465,10 +432,12 @@ static const KmScoreBody BODY_NAME(score_body) =
 #undef BODY_UNIT
 #undef BODY_AT
 #undef BODY_INLINE
-#undef BODY_LANES
 #undef VECTOR
+#undef BODY_BYTES
 #undef BODY_NAME
 #undef BODY_TARGET
 #undef BODY_REAL
-#undef BODY_BYTES
+#undef BODY_DOUBLE
+#undef BODY_LANES
+#undef BODY_LOW_ROWS
 #undef BODY_ROWS

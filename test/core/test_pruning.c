@@ -144,9 +144,11 @@ test_searches(KmSimd simd)
 			KmSpace		space = {d, NULL, NULL, false};
 			KmKernel   *kernel = km_kernel_create(team, &space, k);
 			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
+			bool		dense = turn % 4 == 3;
+			int			n = dense ? 1 + (int) (uniform(turn, 3) * KM_TILE) : KM_TILE;
 			int32_t		pick[KM_TILE];
-			int32_t		label[KM_TILE];
-			float		gap[KM_TILE];
+			uint16_t	label[KM_TILE + 1];
+			float		gap[KM_TILE + 1];
 
 			for (int j = 0; j < k; j++)
 				for (int t = 0; t < d; t++)
@@ -160,10 +162,13 @@ test_searches(KmSimd simd)
 			if (turn % 2 == 0)
 				round_to_floats(&chunk, KM_TILE * d, floats);
 			for (int i = 0; i < KM_TILE; i++)
-				pick[i] = (i * 5) % KM_TILE;
+				pick[i] = dense ? i : (i * 5) % KM_TILE;
+			label[n] = UINT16_MAX;
+			gap[n] = -1;
 			km_kernel_set(kernel, centroids, k);
-			km_kernel_label(kernel, &chunk, 0, pick, KM_TILE, label, gap);
-			for (int i = 0; i < KM_TILE; i++)
+			km_kernel_label(kernel, &chunk, 0, dense ? NULL : pick, n, label, gap);
+			good = good && label[n] == UINT16_MAX && gap[n] == -1;
+			for (int i = 0; i < n; i++)
 			{
 				good = good && search_right(values + pick[i] * d, centroids, k, d,
 											km_kernel_unit(kernel), label[i], gap[i]);
