@@ -249,7 +249,7 @@ test_wide(KmSimd simd)
 			KmKernel   *kernel = km_kernel_create(team, &space, k);
 			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
 			int32_t		pick[KM_TILE];
-			int32_t		label[KM_TILE];
+			uint16_t	label[KM_TILE];
 			float		gap[KM_TILE];
 
 			for (int j = 0; j < k; j++)
