@@ -6,13 +6,15 @@
  * their hash.  A bucket's mass is kept up to date by taking away what a row
  * had and adding what it has, which is exact; so only rows that came nearer
  * are touched.  Where on the line a point lies is found in draw.c.  Where there
- * are few rows, all of this is simpler (few.c).
+ * are few rows, all of this is simpler (few.c).  Where rows of a tile are
+ * neighbours, most tiles are passed over: their box is farther from a new
+ * centroid than any of their rows from the centroids so far (neighbours.h).
  *
  * The unit of the masses is chosen from the largest D^2 of all participants,
  * which is known after a pass over them.  Once it has fallen by
  * LINE_LOST_BITS bits, all masses are computed anew, in a finer unit.
  *
- * Memory: 32 bytes per bucket.
+ * Memory: 32 bytes per bucket; of neighbours 2 x d + 1 doubles per tile.
  */
 #include "core/line.h"
 
@@ -20,17 +22,18 @@
 
 #include "core/few.h"
 #include "core/hash.h"
+#include "core/neighbours.h"
 
 #define LINE_MAX_BUCKETS_LOG2 12
 #define LINE_BUCKET_ROWS 8		/* aim, while there are not many rows */
 #define LINE_LOST_BITS	8
 #define LINE_CHECK_ROWS	1024	/* a power of two */
 #define LINE_CHECK_VALUES (1 << 16)
-#define LINE_POTENTIAL_TILES 128	/* 2^13 masses of 2^48 fit an int64 */
 
 static void line_weigh(KmLine *line);
 static void line_buckets(KmLine *line);
 static void line_start(KmLine *line);
+static void line_boxes(KmLine *line);
 static void line_measure(KmLine *line);
 static double line_nearer_rows(KmLine *line, const double *centroids, int m);
 static double line_advance(KmLine *line, KmChunk *chunk, int64_t start, int n,
@@ -38,8 +41,8 @@ static double line_advance(KmLine *line, KmChunk *chunk, int64_t start, int n,
 static void line_potentials_rows(KmLine *line, const double *centroids, int m,
 								 KmWide *potential);
 static void line_potential_tile(KmLine *line, const KmChunk *chunk, int64_t start,
-								int n, int m, const double *distances,
-								int64_t *sum, KmWide *potential);
+								int n, int m, const double *distances, int64_t *less,
+								KmWide *potential);
 
 KmLine *
 km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space, bool even,
@@ -69,6 +72,7 @@ km_line_create(KmTeam *team, KmRows *rows, const KmSpace *space, bool even,
 		line->mass = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
 		line->start = km_team_alloc(team, line->nbuckets, sizeof(KmWide));
 		line_start(line);
+		line_boxes(line);
 	}
 	km_line_restart(line);
 	return line;
@@ -93,6 +97,8 @@ km_line_free(KmLine *line)
 		km_few_free(team, line->few);
 	else
 	{
+		km_team_release(team, line->reach);
+		km_team_release(team, line->box);
 		km_team_release(team, line->start);
 		km_team_release(team, line->mass);
 		km_kernel_free(line->kernel);
@@ -170,6 +176,56 @@ line_start(KmLine *line)
 	}
 }
 
+/* the boxes of neighbours */
+static void
+line_boxes(KmLine *line)
+{
+	size_t		d = (size_t) line->d;
+	size_t		tiles = 0;
+	double	   *z;
+
+	line->box = line->reach = NULL;
+	if (!line->rows->neighbours)
+		return;
+	for (int c = 0; c < line->rows->nchunks; c++)
+		tiles += (km_rows_get(line->rows, c)->nrows + KM_TILE - 1) / KM_TILE;
+	line->box = km_team_alloc(line->team, 2 * tiles * d, sizeof(double));
+	line->reach = km_team_alloc(line->team, tiles, sizeof(double));
+	z = km_team_alloc(line->team, KM_TILE * d, sizeof(double));
+	tiles = 0;
+	for (int c = 0; c < line->rows->nchunks; c++)
+	{
+		KmChunk    *chunk = km_rows_get(line->rows, c);
+
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE, tiles++)
+		{
+			int			n = km_chunk_batch(chunk, start, KM_TILE);
+			const double *values = km_chunk_rows(chunk, line->d, start, n);
+
+			for (int i = 0; i < n; i++)
+				km_space_row(line->space, values + i * d, z + i * d);
+			km_neighbours_box(z, n, line->d, line->box + 2 * tiles * d);
+			km_team_check(line->team);
+		}
+	}
+	km_team_release(line->team, z);
+}
+
+/* has none of m centroids anything nearer in the tile than is there already? */
+static inline bool
+line_beyond(const KmLine *line, int64_t tile, const double *centroids, int m)
+{
+	size_t		d = (size_t) line->d;
+
+	if (line->box == NULL || line->fresh)
+		return false;
+	for (int j = 0; j < m; j++)
+		if (km_neighbours_least(line->box + 2 * tile * d, centroids + j * d, line->d) <
+			line->reach[tile])
+			return false;
+	return true;
+}
+
 KmWide
 km_line_fold(double weight, int64_t units)
 {
@@ -209,24 +265,33 @@ static double
 line_nearer_rows(KmLine *line, const double *centroids, int m)
 {
 	double		most = 0;
+	int64_t		tile = 0;
 
 	km_kernel_set(line->kernel, centroids, m);
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);
 
-		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE, tile++)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 			int32_t		nearest[KM_TILE];
 			double		dist2[KM_TILE];
 			double		largest;
 
-			km_kernel_assign(line->kernel, km_chunk_rows(chunk, line->d, start, n), n,
-							 nearest, dist2, NULL);
-			largest = line_advance(line, chunk, start, n, dist2);
+			if (line_beyond(line, tile, centroids, m))
+				largest = line->reach[tile];
+			else
+			{
+				km_kernel_assign(line->kernel, km_chunk_rows(chunk, line->d, start, n), n,
+								 nearest, dist2, NULL);
+				largest = line_advance(line, chunk, start, n, dist2);
+				if (line->box != NULL)
+					line->reach[tile] = largest;
+			}
 			most = largest > most ? largest : most;
 		}
+		km_team_check(line->team);
 	}
 	km_team_max(line->team, &most, 1);
 	return most;
@@ -298,60 +363,67 @@ km_line_potentials(KmLine *line, const double *centroids, int m, KmWide *potenti
 		line_potentials_rows(line, centroids, m, potential);
 }
 
+/*
+ * What a candidate takes away: the masses of the rows that are nearer to it,
+ * less what they keep.  In exact numbers that is the same as a sum of what is
+ * left, but most candidates have no part in most tiles.
+ */
 static void
 line_potentials_rows(KmLine *line, const double *centroids, int m, KmWide *potential)
 {
 	double	   *distances = km_team_alloc(line->team, (size_t) KM_TILE * m, sizeof(double));
-	int64_t    *sum = km_team_alloc(line->team, m, sizeof(int64_t));
+	int64_t    *less = km_team_alloc(line->team, m, sizeof(int64_t));
+	KmWide		whole = 0;
+	int64_t		tile = 0;
 
-	memset(sum, 0, m * sizeof(int64_t));
-	memset(potential, 0, m * sizeof(KmWide));
+	for (int b = 0; b < line->nbuckets; b++)
+		whole += line->mass[b];
+	for (int j = 0; j < m; j++)
+		potential[j] = whole;
 	km_kernel_set(line->kernel, centroids, m);
 	for (int c = 0; c < line->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(line->rows, c);
-		int			tiles = 0;
 
-		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE)
+		for (int64_t start = 0; start < chunk->nrows; start += KM_TILE, tile++)
 		{
 			int			n = km_chunk_batch(chunk, start, KM_TILE);
 
-			km_kernel_all(line->kernel, km_chunk_rows(chunk, line->d, start, n), n, distances);
-			line_potential_tile(line, chunk, start, n, m, distances, sum, potential);
-			if (++tiles < LINE_POTENTIAL_TILES && start + KM_TILE < chunk->nrows)
+			if (line_beyond(line, tile, centroids, m))
 				continue;
-			tiles = 0;
-			for (int j = 0; j < m; j++)
-			{
-				potential[j] += (KmWide) sum[j];
-				sum[j] = 0;
-			}
+			km_kernel_all(line->kernel, km_chunk_rows(chunk, line->d, start, n), n, distances);
+			line_potential_tile(line, chunk, start, n, m, distances, less, potential);
 		}
+		km_team_check(line->team);
 	}
 	km_wide_reduce(line->team, potential, m);
-	km_team_release(line->team, sum);
+	km_team_release(line->team, less);
 	km_team_release(line->team, distances);
 }
 
-/* rows without a weight go to sum, others to potential */
+/* less: what rows without a weight take away, room for m; a tile's fits an int64 */
 static void
 line_potential_tile(KmLine *line, const KmChunk *chunk, int64_t start, int n,
-					int m, const double *distances, int64_t *sum, KmWide *potential)
+					int m, const double *distances, int64_t *less, KmWide *potential)
 {
 	const double *old = chunk->dist2 + start;
 	const double *w = km_chunk_weights(chunk, start);
 
+	memset(less, 0, m * sizeof(int64_t));
 	for (int i = 0; i < n; i++)
 	{
 		const double *new = distances + (size_t) i * m;
+		int64_t		units = km_line_units(line, old[i]);
 
 		if (w == NULL)
 			for (int j = 0; j < m; j++)
-				sum[j] += km_line_units(line, new[j] < old[i] ? new[j] : old[i]);
+				less[j] += units - km_line_units(line, new[j] < old[i] ? new[j] : old[i]);
 		else
 			for (int j = 0; j < m; j++)
-				potential[j] +=
-					km_line_mass(line, w + i,
-								 km_line_units(line, new[j] < old[i] ? new[j] : old[i]));
+				if (new[j] < old[i])
+					potential[j] -= km_line_mass(line, w + i, units) -
+						km_line_mass(line, w + i, km_line_units(line, new[j]));
 	}
+	for (int j = 0; j < m; j++)
+		potential[j] -= (KmWide) less[j];
 }

@@ -60,6 +60,9 @@ typedef struct KmLine
 	KmWide	   *mass;			/* per bucket, of this participant's rows, where
 								 * there are many */
 	KmWide	   *start;			/* the same at distance 1 */
+	double	   *box;			/* of neighbours: the box of each tile, 2 x d in the
+								 * space; else NULL */
+	double	   *reach;			/* and the largest D^2 in it */
 } KmLine;
 
 /* max_centroids: the most that one call will bring */

@@ -19,6 +19,7 @@
 
 #include "core/contents.h"
 #include "core/lloyd.h"
+#include "core/neighbours.h"
 #include "core/seed.h"
 #include "core/stats.h"
 
@@ -28,6 +29,7 @@
 #define OVERSAMPLE_RUNS		10
 #define OVERSAMPLE_WORK		(1 << 26)	/* runs x cells x k x d, roughly */
 #define OVERSAMPLE_MAX_ITER	20
+#define OVERSAMPLE_NEIGHBOURS 4096	/* cells that are worth sorting */
 #define OVERSAMPLE_STREAM	((uint64_t) 1 << 32)	/* counters of a round */
 
 typedef struct Oversample
@@ -168,13 +170,14 @@ oversample_cells(Oversample *o, const KmGrid *grid, KmChunk *cells)
 /*
  * The best start on the cells.  Everybody does the same, without the others.
  * There are fewer runs where the cells are many, so that this stays the smaller
- * part of the work.
+ * part of the work, and the cells are put in an order in which a candidate
+ * need not be compared with most of them.
  */
 static int
 oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 {
 	KmTeam		solo = km_contents_team(o->team);
-	KmRows		rows = km_contents_rows(&solo, cells, o->d);
+	KmRows		rows;
 	KmSpace		space = {o->d, NULL, NULL, o->line->space->unit};
 	KmStats    *stats;
 	KmGrid	   *grid;
@@ -186,6 +189,10 @@ oversample_recluster(Oversample *o, KmChunk *cells, double *centroids)
 	double		least = 0;
 	int			chosen = 0;
 
+	if (cells->nrows >= OVERSAMPLE_NEIGHBOURS)
+		km_neighbours_sort(&solo, cells, o->d);
+	rows = km_contents_rows(&solo, cells, o->d);
+	rows.neighbours = cells->nrows >= OVERSAMPLE_NEIGHBOURS;
 	stats = km_stats(&solo, &rows, &space);
 	grid = km_grid_create(&solo, o->d, stats->largest, stats->smallest);
 	seeder = km_seeder_create(&solo, &rows, &space, grid, KM_SEED_PLUSPLUS, o->k,

@@ -58,6 +58,8 @@ typedef struct KmRows
 	int			d;
 	int64_t		n;				/* rows of this participant */
 	bool		weighted;
+	bool		neighbours;		/* those of a tile lie near each other: it pays to ask
+								 * for its box first */
 	int			nchunks;
 	void	   *arg;
 	KmChunk    *(*get) (void *arg, int chunk);

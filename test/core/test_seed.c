@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/contents.h"
 #include "core/hash.h"
 #include "core/kernel.h"
 #include "core/line.h"
 #include "core/lloyd.h"
+#include "core/neighbours.h"
 #include "core/seed.h"
 #include "core/sort.h"
 #include "core/stats.h"
@@ -572,6 +574,68 @@ test_potentials(int64_t n, int kind)
 	rows_free(rows);
 }
 
+/* how wide the boxes of all tiles are, in all */
+static double
+box_widths(const double *values, int64_t n, int d)
+{
+	double	   *box = malloc(2 * d * sizeof(double));
+	double		width = 0;
+
+	for (int64_t start = 0; start < n; start += KM_TILE)
+	{
+		km_neighbours_box(values + start * d, n - start < KM_TILE ? (int) (n - start) : KM_TILE,
+						  d, box);
+		for (int t = 0; t < d; t++)
+			width += box[d + t] - box[t];
+	}
+	free(box);
+	return width;
+}
+
+/* neighbours are the same rows, and have the same start */
+static void
+test_neighbours(int kind, bool unit)
+{
+	enum
+	{
+		ROWS = 5000, D = 2, K = 60
+	};
+	KmTeam	   *team = solo_team();
+	TestRows   *rows = some_rows(ROWS, D, kind, ROWS);
+	KmSpace		space = {D, NULL, NULL, unit};
+	KmChunk		chunk = {.nrows = ROWS};
+	KmRows		sorted;
+	double		before[K * D];
+	double		after[K * D];
+	double		sums[2] = {0, 0};
+	double		width = box_widths(rows->values, ROWS, D);
+	int			chosen;
+
+	chunk.values = km_team_alloc(team, ROWS * D, sizeof(double));
+	chunk.weight = km_team_alloc(team, ROWS, sizeof(double));
+	memcpy(chunk.values, rows->values, ROWS * D * sizeof(double));
+	for (int i = 0; i < ROWS; i++)
+		chunk.weight[i] = rows->weight != NULL ? rows->weight[i] : 1;
+	km_neighbours_sort(team, &chunk, D);
+	sorted = km_contents_rows(team, &chunk, D);
+	sorted.neighbours = true;
+	chosen = seed_in(team, &rows->rows, &space, KM_SEED_PLUSPLUS, K, 3, 1, before);
+	ok(chosen == seed_in(team, &sorted, &space, KM_SEED_PLUSPLUS, K, 3, 1, after) &&
+	   same_all(before, after, chosen * D), "seed: neighbours have the same start (weights %d)", kind);
+	for (int i = 0; i < ROWS; i++)
+	{
+		sums[0] += km_hash_row(chunk.values + i * D, D, 0) % 4096 * floor(8 * chunk.weight[i]);
+		sums[1] += km_hash_row(rows->values + i * D, D, 0) % 4096 *
+			floor(8 * (rows->weight != NULL ? rows->weight[i] : 1));
+	}
+	ok(sums[0] == sums[1] && box_widths(chunk.values, ROWS, D) < width / 4,
+	   "seed: neighbours are the same rows, nearer to each other");
+	km_contents_free(team, &chunk);
+	km_team_release(team, chunk.weight);
+	km_team_release(team, chunk.values);
+	rows_free(rows);
+}
+
 void
 test_seed(void)
 {
@@ -585,6 +649,8 @@ test_seed(void)
 		test_potentials(50, kind);
 		test_potentials(3000, kind);
 	}
+	for (int kind = 0; kind < 3; kind++)
+		test_neighbours(kind, kind == 1);
 	test_order(50);
 	test_order(3000);
 	test_places();
