@@ -5,7 +5,9 @@
  * Of a fit's rows most are so near to their centroid that no other cluster can
  * be their reference.  For the rest, each cluster knows its rivals in the order
  * in which they begin to matter; a tile of its rows meets them until one is too
- * far off for all.
+ * far off for all.  Rows that would meet many rivals are labelled once more
+ * before, because the kernel also tells how much farther all other centroids are,
+ * at a fraction of the price: mostly too far for any reference.
  *
  * Scores go to bins found from the bits of the score.  Their weights are
  * fixed-point numbers of 128 bits, scaled so that the total weight fits: added
@@ -25,6 +27,7 @@
 #define SCORES_BITS	120		/* of the fixed-point numbers, for all weights */
 
 #define OUTLIER_RIVALS	16		/* a cluster knows in order */
+#define OUTLIER_FEW		4		/* of them are met without asking the kernel */
 #define OUTLIER_BATCH	8		/* centroids that meet the others together */
 
 typedef struct ScoresPage
@@ -116,7 +119,11 @@ km_outlier_score(int k, const double *dist2, const double *reference)
 
 /* ---- Rows of a fit ---- */
 
-/* a row at a squared distance of no more has no score from this cluster */
+/*
+ * A row at a squared distance of no more has no score from this cluster.  No
+ * cluster with a reference no larger than the row's own is a rival at all: the
+ * label is the least distance, and rounding a root and a quotient keeps order.
+ */
 typedef struct OutlierRival
 {
 	double		limit2;
@@ -157,7 +164,10 @@ struct KmOutliers
 	const OutlierBody *body;
 	const double *centroids;
 	const double *reference;
+	KmKernel   *kernel;
 	int			k;
+	double	   *excess;			/* k: how much larger the largest reference is, as a
+								 * share of its own; Infinity: not to be compared */
 	int			nrivals;		/* of each cluster, at most k - 1 */
 	OutlierRival *rival;		/* k x (nrivals + 1), ascending; the last one's
 								 * limit is that of all others */
@@ -168,13 +178,19 @@ struct KmOutliers
 	int32_t		all[KM_TILE];	/* 0, 1, 2, ... */
 	double	   *tile;			/* d x KM_TILE: rows, feature by feature */
 	double		own[KM_GROUPS_ROWS];	/* a row's own reference */
+	int32_t		asked[KM_GROUPS_ROWS];	/* rows that the kernel is asked about, */
+	uint16_t	nearest[KM_GROUPS_ROWS];	/* and its answers */
+	float		gap[KM_GROUPS_ROWS];
 	int32_t		far[KM_GROUPS_ROWS];	/* rows that others may be a reference of, */
 	uint16_t	far_label[KM_GROUPS_ROWS];	/* and their labels */
 };
 
+static void outliers_excess(KmOutliers *outliers);
 static void outliers_rivals(KmOutliers *outliers);
 static void outliers_meet_all(KmOutliers *outliers, int j);
 static void outliers_meet(KmOutliers *outliers, int j, const double *dist2);
+static int	outliers_ask(KmOutliers *outliers, const KmChunk *chunk, int64_t start,
+						 const double *dist2, int nfar, int nasked);
 static void outliers_far(KmOutliers *outliers, int j, const int32_t *pick, int n,
 						 const double *values, const double *dist2, double *score);
 static void outliers_turn(KmOutliers *outliers, const double *values,
@@ -182,7 +198,7 @@ static void outliers_turn(KmOutliers *outliers, const double *values,
 
 KmOutliers *
 km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, int k,
-				   const double *reference)
+				   const double *reference, KmKernel *kernel)
 {
 	KmOutliers *outliers = km_team_alloc(team, 1, sizeof(KmOutliers));
 	size_t		d = (size_t) space->d;
@@ -196,7 +212,9 @@ km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, 
 #endif
 	outliers->centroids = centroids;
 	outliers->reference = reference;
+	outliers->kernel = kernel;
 	outliers->k = k;
+	outliers->excess = km_team_alloc(team, k, sizeof(double));
 	outliers->nrivals = k - 1 < OUTLIER_RIVALS ? k - 1 : OUTLIER_RIVALS;
 	outliers->rival = km_team_alloc(team, (size_t) k * (outliers->nrivals + 1),
 									sizeof(OutlierRival));
@@ -206,6 +224,7 @@ km_outliers_create(KmTeam *team, const KmSpace *space, const double *centroids, 
 	for (int i = 0; i < KM_TILE; i++)
 		outliers->all[i] = i;
 	outliers->tile = km_team_alloc(team, d * KM_TILE, sizeof(double));
+	outliers_excess(outliers);
 	outliers_rivals(outliers);
 	return outliers;
 }
@@ -220,7 +239,20 @@ km_outliers_free(KmOutliers *outliers)
 	km_groups_free(team, outliers->groups);
 	km_team_release(team, outliers->other);
 	km_team_release(team, outliers->rival);
+	km_team_release(team, outliers->excess);
 	km_team_release(team, outliers);
+}
+
+static void
+outliers_excess(KmOutliers *outliers)
+{
+	double		most = 0;
+
+	for (int j = 0; j < outliers->k; j++)
+		most = outliers->reference[j] > most ? outliers->reference[j] : most;
+	for (int j = 0; j < outliers->k; j++)
+		outliers->excess[j] = outliers->reference[j] > 0 ?
+			most / outliers->reference[j] * (1 + 0x1p-20) - 1 : INFINITY;
 }
 
 /*
@@ -316,7 +348,7 @@ outliers_meet(KmOutliers *outliers, int j, const double *dist2)
 		double		limit2;
 		int			at;
 
-		if (dist2[o] > beyond * (part * part) || i == j)
+		if (dist2[o] > beyond * (part * part) || reference[i] <= reference[j])
 			continue;
 		part = 1 + reference[i] / reference[j];
 		limit2 = dist2[o] / (part * part) * (1 - 0x1p-30);
@@ -335,24 +367,32 @@ outliers_meet(KmOutliers *outliers, int j, const double *dist2)
 }
 
 void
-km_outliers_score(KmOutliers *outliers, const double *values, const uint16_t *label,
+km_outliers_score(KmOutliers *outliers, const KmChunk *chunk, int64_t start,
 				  const double *dist2, int n, double *score)
 {
 	const double *reference = outliers->reference;
-	int			d = outliers->space->d;
+	const uint16_t *label = chunk->label + start;
 	int			stride = outliers->nrivals + 1;
+	int			few = outliers->nrivals < OUTLIER_FEW ? outliers->nrivals : OUTLIER_FEW;
 	KmGroups   *groups = outliers->groups;
+	const double *values;
 	int			nfar = 0;
+	int			nasked = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		/* far rows will be fetched in another order, which nobody foresees */
-		__builtin_prefetch(values + (size_t) i * d, 0, 2);
+		const OutlierRival *rival = outliers->rival + (size_t) label[i] * stride;
+		bool		far = !(dist2[i] <= rival[0].limit2);
+		bool		ask = !(dist2[i] <= rival[few].limit2);
+
 		outliers->own[i] = reference[label[i]];
-		outliers->far[nfar] = i;
-		nfar += !(dist2[i] <= outliers->rival[(size_t) label[i] * stride].limit2);
+		outliers->far[nfar] = outliers->asked[nasked] = i;
+		nfar += far & !ask;
+		nasked += ask;
 	}
 	outliers->body->own(dist2, outliers->own, n, score);
+	nfar = outliers_ask(outliers, chunk, start, dist2, nfar, nasked);
+	values = km_chunk_rows(chunk, outliers->space->d, start, n);
 	for (int f = 0; f < nfar; f++)
 		outliers->far_label[f] = label[outliers->far[f]];
 	km_groups_sort(groups, outliers->far_label, nfar);
@@ -365,6 +405,39 @@ km_outliers_score(KmOutliers *outliers, const double *values, const uint16_t *la
 			outliers_far(outliers, j, groups->pick + begin, m < KM_TILE ? m : KM_TILE,
 						 values, dist2, score);
 		}
+}
+
+/*
+ * Of the rows that would meet many rivals, add those to the far ones for which
+ * the kernel leaves it open.  For every other cluster i, with D the distance to
+ * the own one, in units of the kernel's,
+ *
+ *		D_i >= D + gap > D (1 + excess) >= D (1 + 2^-20) reference[i] / reference
+ *
+ * where the gap is large enough; scores are computed with an error of less than
+ * (d + 8) 2^-53 of their value, and so is this comparison.
+ */
+static int
+outliers_ask(KmOutliers *outliers, const KmChunk *chunk, int64_t start,
+			 const double *dist2, int nfar, int nasked)
+{
+	const uint16_t *label = chunk->label + start;
+	double		unit;
+
+	if (nasked == 0)
+		return nfar;
+	km_kernel_label(outliers->kernel, chunk, start, outliers->asked, nasked,
+					outliers->nearest, outliers->gap);
+	unit = km_kernel_unit(outliers->kernel);
+	for (int a = 0; a < nasked; a++)
+	{
+		int			i = outliers->asked[a];
+		double		own = sqrt(dist2[i]) * unit * outliers->excess[label[i]];
+
+		outliers->far[nfar] = i;
+		nfar += !(dist2[i] > 0x1p-900 && outliers->gap[a] > own);
+	}
+	return nfar;
 }
 
 /* rows of cluster j, picked from the far ones */

@@ -15,16 +15,22 @@
  */
 typedef struct KmOutliers KmOutliers;
 
-/* centroids (k x d) and reference (k) stay the caller's and in place */
+/*
+ * centroids (k x d) and reference (k) stay the caller's and in place; kernel
+ * holds the centroids, and stays the caller's too
+ */
 extern KmOutliers *km_outliers_create(KmTeam *team, const KmSpace *space,
 									  const double *centroids, int k,
-									  const double *reference);
+									  const double *reference, KmKernel *kernel);
 extern void km_outliers_free(KmOutliers *outliers);
 
-/* of n <= KM_GROUPS_ROWS raw rows; label[i]: the nearest, at dist2[i] */
-extern void km_outliers_score(KmOutliers *outliers, const double *values,
-							  const uint16_t *label, const double *dist2, int n,
-							  double *score);
+/*
+ * Of n <= KM_GROUPS_ROWS rows of a chunk from row `start`, no more than
+ * km_chunk_rows() has room for: its label is a row's nearest centroid, at
+ * dist2[i].
+ */
+extern void km_outliers_score(KmOutliers *outliers, const KmChunk *chunk, int64_t start,
+							  const double *dist2, int n, double *score);
 
 /* Scores by weight, while they are counted. */
 typedef struct KmScores KmScores;

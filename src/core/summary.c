@@ -510,7 +510,7 @@ summary_outliers(Summarizer *s, const double *centroids)
 
 	km_outlier_reference(k, summary->size, summary->radius_rms,
 						 summary->total_inertia, summary->total_weight, reference);
-	outliers = km_outliers_create(team, s->space, centroids, k, reference);
+	outliers = km_outliers_create(team, s->space, centroids, k, reference, s->kernel);
 	for (int c = 0; c < s->rows->nchunks; c++)
 	{
 		KmChunk    *chunk = km_rows_get(s->rows, c);
@@ -518,11 +518,10 @@ summary_outliers(Summarizer *s, const double *centroids)
 		for (int64_t start = 0; start < chunk->nrows; start += s->batch)
 		{
 			int			n = km_chunk_batch(chunk, start, s->batch);
-			const double *values = km_chunk_rows(chunk, summary->d, start, n);
-			const uint16_t *label = chunk->label + start;
 
-			summary_own(s, values, label, n);
-			km_outliers_score(outliers, values, label, s->dist2, n, score);
+			summary_own(s, km_chunk_rows(chunk, summary->d, start, n),
+						chunk->label + start, n);
+			km_outliers_score(outliers, chunk, start, s->dist2, n, score);
 			km_scores_add(scores, score, km_chunk_weights(chunk, start), n);
 			km_team_check(team);
 		}
