@@ -66,7 +66,9 @@ struct KmRowArg
 	TupleDesc	desc;
 	int		   *field;			/* per column: its place in the row, from 0 */
 	int			last;			/* the largest of them */
-	bool		fixed;			/* up to there widths are fixed, and so places */
+	bool		fixed;			/* up to there widths are fixed, and so places: */
+	int		   *place;			/* per column, from where the row's data begin */
+	bool		floats;			/* fixed, and every column is a float8 */
 	Datum	   *values;			/* of one row */
 	bool	   *nulls;
 };
@@ -83,7 +85,8 @@ static bool read_columns(KmRowArg *row, FunctionCallInfo fcinfo, double *x);
 static bool read_elements(KmRowArg *row, Datum value, double *x);
 static bool read_fields(KmRowArg *row, Datum value, double *x);
 static void match_fields(KmRowArg *row, HeapTupleHeader header);
-static void find_last_field(KmRowArg *row);
+static inline bool read_floats(const KmRowArg *row, HeapTupleHeader header, double *x);
+static void find_places(KmRowArg *row);
 static bool nameless(TupleDesc desc);
 static int	find_field(TupleDesc desc, const char *name);
 static void missing_field(KmRowArg *row, const char *column) pg_attribute_noreturn();
@@ -295,7 +298,8 @@ read_elements(KmRowArg *row, Datum value, double *x)
 
 /*
  * Fields at fixed places are fetched from there, where the row has them all.
- * heap_getattr() for the first one checks the whole row against desc.
+ * heap_getattr() for the first one checks the whole row against desc.  What is
+ * wrong with a value is said on the general way.
  */
 static bool
 read_fields(KmRowArg *row, Datum value, double *x)
@@ -316,7 +320,15 @@ read_fields(KmRowArg *row, Datum value, double *x)
 	tuple.t_data = header;
 	in_place = row->fixed && HeapTupleNoNulls(&tuple) &&
 		row->last < HeapTupleHeaderGetNatts(header);
-	if (!in_place)
+	if (in_place)
+	{
+		bool		isnull;
+
+		(void) heap_getattr(&tuple, row->field[0] + 1, row->desc, &isnull);
+		if (row->floats && read_floats(row, header, x))
+			return true;
+	}
+	else
 		heap_deform_tuple(&tuple, row->desc, row->values, row->nulls);
 
 	for (int c = 0; c < row->model->ncolumns; c++)
@@ -326,12 +338,27 @@ read_fields(KmRowArg *row, Datum value, double *x)
 		bool		isnull = row->nulls[field];
 
 		if (in_place)
-			column = c == 0 ? heap_getattr(&tuple, field + 1, row->desc, &isnull) :
-				fastgetattr(&tuple, field + 1, row->desc, &isnull);
+			column = fetchatt(TupleDescAttr(row->desc, field),
+							  (char *) header + header->t_hoff + row->place[c]);
 		if (!read_column(row, c, column, isnull, x, &t))
 			return false;
 	}
 	return true;
+}
+
+/* As km_encode() does it; false if a number is not finite. */
+static inline bool
+read_floats(const KmRowArg *row, HeapTupleHeader header, double *x)
+{
+	const char *data = (const char *) header + header->t_hoff;
+	bool		finite = true;
+
+	for (int c = 0; c < row->model->ncolumns; c++)
+	{
+		x[c] = *(const double *) (data + row->place[c]) + 0.0;
+		finite &= isfinite(x[c]);
+	}
+	return finite;
 }
 
 /* Find the model's columns in the type of a row value. */
@@ -353,6 +380,7 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	row->values = palloc0(mul_size(row->desc->natts, sizeof(Datum)));
 	row->nulls = palloc0(mul_size(row->desc->natts, sizeof(bool)));
 	row->field = palloc(mul_size(model->ncolumns, sizeof(int)));
+	row->place = palloc(mul_size(model->ncolumns, sizeof(int)));
 
 	for (int c = 0; c < model->ncolumns; c++)
 	{
@@ -374,7 +402,7 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 		km_encoder_init(&row->encoders[c], &model->columns[c],
 						TupleDescAttr(row->desc, row->field[c])->atttypid);
 	}
-	find_last_field(row);
+	find_places(row);
 
 	MemoryContextSwitchTo(old);
 	if (type != RECORDOID)
@@ -386,15 +414,32 @@ match_fields(KmRowArg *row, HeapTupleHeader header)
 	row->typmod = typmod;
 }
 
+/* Where the fields are, as long as those before them are of fixed widths. */
 static void
-find_last_field(KmRowArg *row)
+find_places(KmRowArg *row)
 {
+	int			place = 0;
+
 	row->last = 0;
+	row->floats = true;
 	for (int c = 0; c < row->model->ncolumns; c++)
+	{
 		row->last = Max(row->last, row->field[c]);
+		row->floats &= row->encoders[c].type == FLOAT8OID;
+	}
 	row->fixed = true;
-	for (int i = 0; i <= row->last; i++)
-		row->fixed &= TupleDescAttr(row->desc, i)->attlen > 0;
+	for (int i = 0; i <= row->last && row->fixed; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(row->desc, i);
+
+		row->fixed = attribute->attlen > 0;
+		place = att_align_nominal(place, attribute->attalign);
+		for (int c = 0; c < row->model->ncolumns; c++)
+			if (row->field[c] == i)
+				row->place[c] = place;
+		place += attribute->attlen;
+	}
+	row->floats &= row->fixed;
 }
 
 /* Are the columns called f1, f2, ..., as ROW(...) calls them? */
