@@ -215,8 +215,8 @@ kernel_search(KmKernel *kernel, const KmScoreRows *rows, int n, uint16_t *label,
 
 	if (level == KERNEL_COARSE)
 		left = kernel_coarse(kernel, rows, n, label, gap);
-	else if (level < KERNEL_DEFINITION && kernel->space->d <= KM_SCORE_FEW &&
-			 kernel_usable(kernel, level))
+	else if (level < KERNEL_DEFINITION && kernel_usable(kernel, level) &&
+			 km_score_takes_many(kernel->score[level - KERNEL_FLOAT]))
 		left = kernel_few(kernel, level, rows, n, label, gap);
 	else
 		level--;

@@ -112,7 +112,8 @@ struct KmScore
 	double	   *middle;			/* d: the centre times unit, a float */
 	double		unit;
 
-	/* few features */
+	/* few features, if there is a body for them */
+	bool		few;
 	double	   *middles;		/* SCORE_LANES x d: middle again and again */
 	float	   *less;			/* the same, negative */
 	void	   *last;			/* room for the last rows: two vectors of them */
@@ -146,11 +147,11 @@ static void score_worked(KmScore *score, size_t work);
 
 /* centroids in the group that starts with `first` */
 static inline int
-score_group(int k, int d, int first)
+score_group(const KmScore *score, int first)
 {
-	int			left = k - first;
+	int			left = score->k - first;
 
-	if (d <= KM_SCORE_FEW)
+	if (score->few)
 		return 1;
 	return left > 4 ? SCORE_GROUP : left > 2 ? 4 : 2;
 }
@@ -184,18 +185,15 @@ static const uint8_t score_order[KM_SCORE_FEW + 1][KM_SCORE_FEW] = {
 #define BODY_BITS int32_t
 #define BODY_LANES 4
 #define BODY_ROWS 2
-#define BODY_LOW_ROWS 2
 #define BODY_PORTABLE
 #include "core/score_body.h"
 
 #define BODY_NAME(name) name##_double_generic
 #define BODY_TARGET
 #define BODY_REAL double
-#define BODY_DOUBLE
 #define BODY_BITS int64_t
 #define BODY_LANES 2
 #define BODY_ROWS 2
-#define BODY_LOW_ROWS 2
 #define BODY_PORTABLE
 #include "core/score_body.h"
 
@@ -224,10 +222,8 @@ static const uint8_t score_order[KM_SCORE_FEW + 1][KM_SCORE_FEW] = {
 #define BODY_POSITIVE(a) (vminvq_u32(vreinterpretq_u32_u64(vcgtzq_f64(a))) != 0)
 #define BODY_TARGET
 #define BODY_REAL double
-#define BODY_DOUBLE
 #define BODY_LANES 2
 #define BODY_ROWS 4
-#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 #endif
 
@@ -256,10 +252,8 @@ static const uint8_t score_order[KM_SCORE_FEW + 1][KM_SCORE_FEW] = {
 #define BODY_OP(op) _mm256_##op##_pd
 #define BODY_TARGET __attribute__((target("avx2,fma")))
 #define BODY_REAL double
-#define BODY_DOUBLE
 #define BODY_LANES 4
 #define BODY_ROWS 2
-#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 
 #undef BODY_AWAY
@@ -288,10 +282,8 @@ static const uint8_t score_order[KM_SCORE_FEW + 1][KM_SCORE_FEW] = {
 #define BODY_MASK _mm512_cmp_pd_mask
 #define BODY_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
 #define BODY_REAL double
-#define BODY_DOUBLE
 #define BODY_LANES 8
 #define BODY_ROWS 4
-#define BODY_LOW_ROWS 2
 #include "core/score_body.h"
 #endif
 
@@ -337,21 +329,28 @@ km_score_create(KmTeam *team, KmScorePrecision precision, int d, int max_k,
 	size = score->body->size;
 	score->packed = km_team_alloc(team, padded * ((size_t) d + 1), size);
 	score->middle = km_team_alloc(team, (size_t) d, sizeof(double));
+	score->few = d <= KM_SCORE_FEW && score->body->low != NULL;
 	score->middles = NULL;
 	score->less = NULL;
 	score->last = NULL;
-	if (d <= KM_SCORE_FEW)
+	if (score->few)
 	{
 		score->middles = km_team_alloc(team, (size_t) SCORE_LANES * d, sizeof(double));
 		score->less = km_team_alloc(team, (size_t) SCORE_LANES * d, sizeof(float));
 		score->last = km_team_alloc(team, (size_t) 2 * SCORE_LANES * d, sizeof(double));
 	}
-	score->room = km_team_alloc(team, (size_t) d * (d <= KM_SCORE_FEW ?
+	score->room = km_team_alloc(team, (size_t) d * (score->few ?
 													SCORE_SIDE_BY_SIDE * sizeof(double) :
 													lanes * size) + SCORE_LINE, 1);
 	score->tile = (char *) score->room + SCORE_LINE -
 		(uintptr_t) score->room % SCORE_LINE;
 	return score;
+}
+
+bool
+km_score_takes_many(const KmScore *score)
+{
+	return score->few;
 }
 
 void
@@ -380,7 +379,7 @@ km_score_set(KmScore *score, const double *centroids, int k, const double *centr
 	score->unit = unit;
 	for (int t = 0; t < score->d; t++)
 		score->middle[t] = narrow ? (float) (centre[t] * unit) : centre[t] * unit;
-	for (int i = 0; score->d <= KM_SCORE_FEW && i < SCORE_LANES * score->d; i++)
+	for (int i = 0; score->few && i < SCORE_LANES * score->d; i++)
 	{
 		score->middles[i] = score->middle[i % score->d];
 		score->less[i] = (float) -score->middles[i];
@@ -397,12 +396,12 @@ km_score_rows(KmScore *score, const KmScoreRows *rows, int n, uint16_t *label,
 	const char *packed = score->packed;
 	int			used;
 
-	if (d <= KM_SCORE_FEW)
+	if (score->few)
 		return score_few(score, rows, n, label, gap);
 	used = body->fill(score, rows, n);
 	for (int first = 0; first < score->k; first += SCORE_GROUP)
 	{
-		int			group = score_group(score->k, score->d, first);
+		int			group = score_group(score, first);
 
 		km_score_ask(ahead, ahead->n * SCORE_GROUP / score->k + 1, score->d);
 		body->group(score, used, packed, first, group);

@@ -16,7 +16,7 @@
 
 #define KM_SCORE_ROWS 64
 
-/* up to so many features are few: then more rows go at once */
+/* up to so many features are few: then more rows may go at once */
 #define KM_SCORE_FEW 8
 #define KM_SCORE_FEW_ROWS 1024
 
@@ -33,6 +33,9 @@ typedef struct KmScore KmScore;
 extern KmScore *km_score_create(KmTeam *team, KmScorePrecision precision, int d,
 								int max_k, int lanes);
 extern void km_score_free(KmScore *score);
+
+/* do KM_SCORE_FEW_ROWS rows go at once? */
+extern bool km_score_takes_many(const KmScore *score);
 
 /*
  * The k centroids to compare with, k x d, less a centre (d values), times a
@@ -89,7 +92,7 @@ typedef struct KmScoreAhead
 extern void km_score_ask(KmScoreAhead *ahead, int rows, int d);
 
 /*
- * n <= lanes rows (KM_SCORE_FEW_ROWS of few features): label[i], and gap[i]
+ * n <= lanes (or KM_SCORE_FEW_ROWS) rows: label[i], and gap[i]
  * times the unit.  Returns whether all gaps are positive.  ahead may be NULL.
  */
 extern bool km_score_rows(KmScore *score, const KmScoreRows *rows, int n,

@@ -9,16 +9,16 @@
  *		BODY_TARGET			the function attribute that selects the
  *							instruction set, or nothing
  *		BODY_REAL			the precision
- *		BODY_DOUBLE			if that is double
  *		BODY_LANES			numbers in a vector
  *		BODY_ROWS			vectors of rows in a step: with SCORE_GROUP
  *							centroids their scores must fit the registers
- *		BODY_LOW_ROWS		the same where there are few features
+ *		BODY_LOW_ROWS		the same where there are few features; not defined: those
+ *							go as many do
  *		BODY_FMA(a, b, c), BODY_MIN, BODY_MAX, BODY_SQRT	of vectors
  *		BODY_LESS(a, b, x, y)	per lane, a < b ? x : y
  *		BODY_POSITIVE(a)	are all lanes > 0?
  *		BODY_CENTRE(z, unit, middle)	z * unit - middle, of four doubles
- *		BODY_AWAY(z, unit, middle)		the same of a vector of doubles
+ *		BODY_AWAY(z, unit, middle)		the same of BODY_BYTES of them; for few features
  *
  * The last lines are written with intrinsics of the instruction set.  With
  * BODY_PORTABLE, and BODY_BITS for integers of the precision's size, the
@@ -81,7 +81,6 @@ BODY_NAME(score_sqrt) (VECTOR a)
 
 #define BODY_FMA(a, b, c) ((a) * (b) + (c))
 #define BODY_CENTRE(z, unit, middle) ((z) * (unit) - (middle))
-#define BODY_AWAY BODY_CENTRE
 #define BODY_POSITIVE(a) BODY_NAME(score_positive) (a)
 #define BODY_LESS(a, b, x, y) BODY_NAME(score_less) (a, b, x, y)
 #define BODY_MIN(a, b) BODY_LESS(a, b, a, b)
@@ -98,7 +97,7 @@ BODY_NAME(score_pack_one) (const KmScore *score, const double *centroid,
 
 	for (int t = 0; t < score->d; t++)
 	{
-		int			feature = score->d <= KM_SCORE_FEW ? score_order[score->d][t] : t;
+		int			feature = score->few ? score_order[score->d][t] : t;
 		double		value = centroid[feature] * score->unit - score->middle[feature];
 
 		packed[(size_t) t * group] = (BODY_REAL) -value;
@@ -119,7 +118,7 @@ BODY_NAME(score_pack) (KmScore *score, const double *centroids)
 
 	for (int first = 0, group; first < k; first += group)
 	{
-		group = score_group(k, score->d, first);
+		group = score_group(score, first);
 		for (int c = 0; c < group; c++)
 		{
 			BODY_REAL  *values = packed + group + c;
@@ -401,12 +400,19 @@ BODY_NAME(score_finish) (const KmScore *score, int used, uint16_t *label, float 
 	return proven;
 }
 
+#ifdef BODY_LOW_ROWS
 #include "core/score_low_body.h"
+#endif
 
 static const KmScoreBody BODY_NAME(score_body) =
 {
 	sizeof(BODY_REAL), BODY_NAME(score_pack), BODY_NAME(score_fill),
-	BODY_NAME(score_group), BODY_NAME(score_finish), BODY_NAME(score_low)
+	BODY_NAME(score_group), BODY_NAME(score_finish),
+#ifdef BODY_LOW_ROWS
+	BODY_NAME(score_low)
+#else
+	NULL
+#endif
 };
 
 #undef BODY_ONE
@@ -416,7 +422,6 @@ static const KmScoreBody BODY_NAME(score_body) =
 #ifdef BODY_PORTABLE
 #undef BODY_FMA
 #undef BODY_CENTRE
-#undef BODY_AWAY
 #undef BODY_POSITIVE
 #undef BODY_LESS
 #undef BODY_MIN
@@ -437,7 +442,6 @@ static const KmScoreBody BODY_NAME(score_body) =
 #undef BODY_NAME
 #undef BODY_TARGET
 #undef BODY_REAL
-#undef BODY_DOUBLE
 #undef BODY_LANES
 #undef BODY_LOW_ROWS
 #undef BODY_ROWS

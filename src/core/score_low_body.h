@@ -1,7 +1,7 @@
 /*
  * score_low_body.h
  *		The inner loops of the quick search where rows have few features, for
- *		one instruction set and one precision: a part of score_body.h.
+ *		one instruction set, in float: a part of score_body.h.
  *
  * Rows that follow each other in memory are read as what they are, a stream of
  * numbers.  The d vectors that LANES rows fill are centred, and then drawn
@@ -121,18 +121,7 @@ BODY_NAME(score_apart) (VECTOR *v, const int d)
 BODY_INLINE VECTOR
 BODY_NAME(score_load) (const KmScore *score, const char *from, int at, const bool floats)
 {
-#ifdef BODY_DOUBLE
-	const BODY_NAME(Doubles) middle = *(const BODY_NAME(Doubles) *) (score->middles + at);
-
-	if (floats)
-		return BODY_AWAY(__builtin_convertvector(*(const BODY_NAME(Gaps) *)
-												 ((const float *) from + at),
-												 BODY_NAME(Doubles)),
-						 BODY_EVERY(score->unit), middle);
-	return BODY_AWAY(*(const BODY_NAME(Doubles) *) ((const double *) from + at),
-					 BODY_EVERY(score->unit), middle);
-#else
-	typedef float Half __attribute__((vector_size(BODY_BYTES / 2)));
+	typedef BODY_REAL Half __attribute__((vector_size(BODY_BYTES / 2)));
 	const BODY_NAME(Doubles) unit = score->unit - (BODY_NAME(Doubles)) {0};
 	const double *doubles = (const double *) from + at;
 	const double *middles = score->middles + at;
@@ -149,7 +138,6 @@ BODY_NAME(score_load) (const KmScore *score, const char *from, int at, const boo
 	high = __builtin_convertvector(BODY_AWAY(*(const BODY_NAME(Doubles) *) doubles, unit,
 											 *(const BODY_NAME(Doubles) *) middles), Half);
 	return LOW_SHUFFLE(low, high, LOW_SAME, 1, 0, 0);
-#endif
 }
 
 /* `rows` vectors of rows against all centroids; false if one has no proof */
