@@ -39,12 +39,13 @@ typedef struct PointCosts
 	int			d;
 	const double *rows;			/* n x d */
 	double	   *columns;		/* d x m */
+	double		most;			/* no cost exceeds it */
 	double	   *kept;			/* n x m costs, or NULL */
 } PointCosts;
 
-static double assignment_largest(KmTeam *team, Assignment *a);
 static void assignment_enter(KmTeam *team, Assignment *a, int row);
 static void points_begin(PointCosts *points, const double *larger, size_t memory);
+static double points_reach(KmTeam *team, const double *x, int n, int d, double reach);
 static void points_compute(const PointCosts *points, int i, double *out);
 static const double *points_costs(void *arg, int i, double *room);
 
@@ -63,7 +64,7 @@ km_assignment(KmTeam *team, const KmAssignment *problem, int *match)
 	a.from = km_team_alloc(team, (size_t) m + 1, sizeof(int));
 	a.done = km_team_alloc(team, (size_t) m + 1, sizeof(bool));
 	/* potentials are sums of up to 2 n costs: keep them from overflowing */
-	a.factor = assignment_largest(team, &a) > 0x1p900 ? 0x1p-200 : 1;
+	a.factor = problem->most > 0x1p900 ? 0x1p-200 : 1;
 	for (int i = 0; i <= n; i++)
 		a.u[i] = 0;
 	for (int j = 0; j <= m; j++)
@@ -85,23 +86,6 @@ km_assignment(KmTeam *team, const KmAssignment *problem, int *match)
 	km_team_release(team, a.v);
 	km_team_release(team, a.u);
 	km_team_release(team, a.room);
-}
-
-static double
-assignment_largest(KmTeam *team, Assignment *a)
-{
-	const KmAssignment *problem = a->problem;
-	double		largest = 0;
-
-	for (int i = 0; i < problem->n; i++)
-	{
-		const double *costs = problem->costs(problem->arg, i, a->room);
-
-		for (int j = 0; j < problem->m; j++)
-			largest = costs[j] > largest ? costs[j] : largest;
-		km_team_check(team);
-	}
-	return largest;
 }
 
 /* find a column for one more row, moving others on where that is cheaper */
@@ -191,6 +175,7 @@ km_assignment_points(KmTeam *team, const double *a, int na, const double *b, int
 	int		   *column = swapped ? km_team_alloc(team, nb, sizeof(int)) : match;
 
 	points_begin(&points, swapped ? a : b, memory);
+	problem.most = points.most;
 	km_assignment(team, &problem, column);
 	if (swapped)
 	{
@@ -209,7 +194,12 @@ points_begin(PointCosts *points, const double *larger, size_t memory)
 {
 	size_t		m = points->m;
 	int			d = points->d;
+	double		reach = points_reach(points->team, larger, points->m, d, 0);
 	double	   *kept;
+
+	reach = points_reach(points->team, points->rows, points->n, d, reach);
+	/* twice the exact bound, for the rounding of up to 16,000 additions */
+	points->most = fmin(8.0 * d * reach * reach, KM_MAX_NORM2);
 
 	points->columns = km_team_alloc(points->team, m, d * sizeof(double));
 	for (size_t j = 0; j < m; j++)
@@ -228,6 +218,19 @@ points_begin(PointCosts *points, const double *larger, size_t memory)
 		km_team_check(points->team);
 	}
 	points->kept = kept;
+}
+
+/* the largest magnitude of all coordinates, or reach */
+static double
+points_reach(KmTeam *team, const double *x, int n, int d, double reach)
+{
+	for (int i = 0; i < n; i++)
+	{
+		for (int t = 0; t < d; t++)
+			reach = fmax(reach, fabs(x[(size_t) i * d + t]));
+		km_team_check(team);
+	}
+	return reach;
 }
 
 /* the costs of row i, one dimension after the other */

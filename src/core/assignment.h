@@ -12,6 +12,7 @@ typedef struct KmAssignment
 {
 	int			n;
 	int			m;
+	double		most;			/* no cost exceeds it */
 
 	/*
 	 * The m costs of row i, finite and >= 0, the same whenever asked for; in room

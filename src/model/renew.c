@@ -18,9 +18,6 @@
 #include "engine/team.h"
 #include "model/renew.h"
 
-/* the part of maintenance_work_mem in which distances between clusters are kept */
-#define KM_RENEW_PART 8
-
 /* Is the new column the old one, perhaps with categories added? */
 static bool
 km_renew_same_column(const KmColumn *old, const KmColumn *column)
@@ -187,8 +184,7 @@ km_renew_number(void *arg, const double *centroids, int k, const KmSpace *space,
 	int64		next = (int64) renewal->max_id + 1;
 
 	km_assignment_points(km_team_alone(CurrentMemoryContext), centroids, k, carried,
-						 old->k, d, mul_size(maintenance_work_mem, 1024 / KM_RENEW_PART),
-						 match);
+						 old->k, d, mul_size(maintenance_work_mem, 1024), match);
 	for (int i = 0; i < k; i++)
 	{
 		if (match[i] >= 0)

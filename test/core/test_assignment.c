@@ -78,6 +78,7 @@ assign(const double *cost, int n, int m, int *match)
 	KmAssignment problem = {
 		.n = n < m ? n : m,
 		.m = n < m ? m : n,
+		.most = 1e308,
 		.costs = matrix_costs,
 		.arg = &matrix
 	};

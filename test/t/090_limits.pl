@@ -114,7 +114,7 @@ for my $case (
 	[ 'workers that rows are dealt to', 'SELECT * FROM few' ])
 {
 	my ($name, $source) = @$case;
-	my $statement = "SELECT kmeans_fit('team', '$source', '{x,y}', $work)";
+	my $statement = "SELECT kmeans_fit('lost', '$source', '{x,y}', $work)";
 	my ($answer, $alive, $left) = split /\n/, ($node->psql('postgres', <<"SQL"))[1];
 SET max_parallel_maintenance_workers = 1;
 SET statement_timeout = '60s';
