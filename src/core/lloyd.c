@@ -130,6 +130,7 @@ km_lloyd(KmTeam *team, KmRows *rows, const KmSpace *space, const KmGrid *grid,
 	l.nearest = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(uint16_t));
 	l.gap = km_team_alloc(team, lloyd_room(rows, LLOYD_WINDOW), sizeof(float));
 	l.bounds = NULL;
+	l.nempty = 0;
 
 	if (params->trails != NULL)
 		km_trails_begin(params->trails, k);
@@ -471,7 +472,11 @@ lloyd_update(Lloyd *l, KmIteration *iteration, bool *relocated)
 	int			nempty;
 
 	*relocated = false;
-	km_sums_means(l->sums, l->mean, l->weight);
+
+	/* without a change the means are there, unless they were moved or scaled */
+	if (iteration->iteration == 1 || iteration->reassigned > 0 || l->nempty > 0 ||
+		l->space->unit)
+		km_sums_means(l->sums, l->mean, l->weight);
 	if (l->params->report != NULL)
 		iteration->inertia = lloyd_inertia_of_pass(l);
 	nempty = l->nempty = lloyd_empty(l, NULL);
