@@ -51,7 +51,9 @@
 #define LLOYD_LEAST_SHARE 0x1p-10	/* of Q: less inertia is summed */
 #define LLOYD_UNDECIDED_PART 256	/* fewer of the rows are looked at again */
 #define LLOYD_WINDOW	4096	/* rows that are checked before any is labelled, */
-#define LLOYD_DENSE		4		/* or all, if all but one in so many have to be */
+#define LLOYD_DENSE		4		/* or all, if all but one in so many have to be; */
+#define LLOYD_LIGHT_DENSE 2		/* so where, with */
+#define LLOYD_LIGHT		256		/* multiply-adds a row, fetching it takes longer */
 #define LLOYD_STEP		16		/* labels that are compared at once */
 
 typedef struct Lloyd
@@ -237,7 +239,8 @@ lloyd_label_window(Lloyd *l, bool first, KmChunk *chunk, int64_t start, int n,
 	{
 		int			failing = km_bounds_failing(l->bounds, chunk, start, n, l->pick);
 
-		if (failing < n - n / LLOYD_DENSE)
+		if (failing < n - n / (l->k * (int64_t) l->d <= LLOYD_LIGHT ? LLOYD_LIGHT_DENSE :
+							   LLOYD_DENSE))
 		{
 			pick = l->pick;
 			n = failing;

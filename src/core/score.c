@@ -88,6 +88,7 @@
 #define SCORE_GROUP		6		/* centroids in a group, at most */
 #define SCORE_ROWS		4		/* vectors of rows in a step, at most */
 #define SCORE_AHEAD		2048	/* bytes in front of rows of few features that are asked for */
+#define SCORE_LATER		32		/* rows later that are asked for while one is put there */
 #define SCORE_SIDE_BY_SIDE 256	/* scattered rows of few features that are put so at once */
 #define SCORE_LANES		16		/* numbers in the widest vector */
 #define SCORE_CHAIN		128		/* features until a sum is put aside */

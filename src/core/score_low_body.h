@@ -213,7 +213,13 @@ BODY_NAME(score_low_rows) (KmScore *score, const KmScoreRows *rows, int n,
 	if (rows->pick != NULL)
 	{
 		for (int r = 0; r < n; r++)
+		{
+			const char *later = score_row(rows, r + SCORE_LATER < n ? r + SCORE_LATER : n - 1, d);
+
+			__builtin_prefetch(later);
+			__builtin_prefetch(later + bytes - 1);
 			__builtin_memcpy((char *) score->tile + r * bytes, score_row(rows, r, d), bytes);
+		}
 		from = score->tile;
 	}
 	for (int i = 0; i < n; i += step, from += step * bytes)
