@@ -124,10 +124,63 @@ round_to_floats(KmChunk *chunk, int n, float *floats)
 	chunk->floats = floats;
 }
 
+/*
+ * Centroids and KM_TILE rows of the same kind, or near ties between centroids;
+ * every other turn rounded to floats.
+ */
+static void
+make_search(double (*of) (int kind, uint64_t seed, int64_t i, int t), int kind,
+			uint64_t turn, bool ties, double *centroids, int k, int d, KmChunk *chunk,
+			float *floats)
+{
+	for (int j = 0; j < k; j++)
+		for (int t = 0; t < d; t++)
+			centroids[j * d + t] = of(kind, turn, j + 10, t);
+	if (ties)
+		near_ties(chunk->values, centroids, k, d, turn);
+	else
+		for (int i = 0; i < KM_TILE; i++)
+			for (int t = 0; t < d; t++)
+				chunk->values[i * d + t] = of(kind, turn, i + k + 60, t);
+	if (turn % 2 == 0)
+		round_to_floats(chunk, KM_TILE * d, floats);
+}
+
+/*
+ * Are n rows of such a chunk labelled right, and nothing written behind them?
+ * In order, or (not dense) as they are picked.  Adds those with a promise.
+ */
+static bool
+labels_right(const KmChunk *chunk, const double *values, const double *centroids,
+			 int k, int d, bool dense, int n, int64_t *proven)
+{
+	KmSpace		space = {d, NULL, NULL, false};
+	KmKernel   *kernel = km_kernel_create(solo_team(), &space, k);
+	int32_t		pick[KM_TILE];
+	uint16_t	label[KM_TILE + 1];
+	float		gap[KM_TILE + 1];
+	bool		good;
+
+	for (int i = 0; i < KM_TILE; i++)
+		pick[i] = dense ? i : (i * 5) % KM_TILE;
+	label[n] = UINT16_MAX;
+	gap[n] = -1;
+	km_kernel_set(kernel, centroids, k);
+	km_kernel_label(kernel, chunk, 0, dense ? NULL : pick, n, label, gap);
+	good = label[n] == UINT16_MAX && gap[n] == -1;
+	for (int i = 0; i < n; i++)
+	{
+		good = good && search_right(values + pick[i] * d, centroids, k, d,
+									km_kernel_unit(kernel), label[i], gap[i]);
+		*proven += gap[i] > 0;
+	}
+	km_kernel_free(kernel);
+	return good;
+}
+
 static void
 test_searches(KmSimd simd)
 {
-	KmTeam	   *team = solo_team();
 	double	   *values = malloc(KM_TILE * LARGE_D * sizeof(double));
 	float	   *floats = malloc(KM_TILE * LARGE_D * sizeof(float));
 	double	   *centroids = malloc(MAX_K * LARGE_D * sizeof(double));
@@ -141,40 +194,12 @@ test_searches(KmSimd simd)
 		{
 			int			d = 1 + (int) (uniform(turn, 1) * (turn % 5 == 4 ? LARGE_D : MAX_D));
 			int			k = 1 + (int) (uniform(turn, 2) * MAX_K);
-			KmSpace		space = {d, NULL, NULL, false};
-			KmKernel   *kernel = km_kernel_create(team, &space, k);
 			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
 			bool		dense = turn % 4 == 3;
 			int			n = dense ? 1 + (int) (uniform(turn, 3) * KM_TILE) : KM_TILE;
-			int32_t		pick[KM_TILE];
-			uint16_t	label[KM_TILE + 1];
-			float		gap[KM_TILE + 1];
 
-			for (int j = 0; j < k; j++)
-				for (int t = 0; t < d; t++)
-					centroids[j * d + t] = value(kind, turn, j + 10, t);
-			if (turn % 3 > 0)
-				near_ties(values, centroids, k, d, turn);
-			else
-				for (int i = 0; i < KM_TILE; i++)
-					for (int t = 0; t < d; t++)
-						values[i * d + t] = value(kind, turn, i + 100, t);
-			if (turn % 2 == 0)
-				round_to_floats(&chunk, KM_TILE * d, floats);
-			for (int i = 0; i < KM_TILE; i++)
-				pick[i] = dense ? i : (i * 5) % KM_TILE;
-			label[n] = UINT16_MAX;
-			gap[n] = -1;
-			km_kernel_set(kernel, centroids, k);
-			km_kernel_label(kernel, &chunk, 0, dense ? NULL : pick, n, label, gap);
-			good = good && label[n] == UINT16_MAX && gap[n] == -1;
-			for (int i = 0; i < n; i++)
-			{
-				good = good && search_right(values + pick[i] * d, centroids, k, d,
-											km_kernel_unit(kernel), label[i], gap[i]);
-				proven += gap[i] > 0;
-			}
-			km_kernel_free(kernel);
+			make_search(value, kind, turn, turn % 3 > 0, centroids, k, d, &chunk, floats);
+			good = labels_right(&chunk, values, centroids, k, d, dense, n, &proven) && good;
 		}
 		ok(good, "search: labels and gaps hold (instruction set %d, data %d)",
 		   simd, kind);
@@ -231,7 +256,6 @@ test_wide(KmSimd simd)
 {
 	static const int features[] = {64, 65, 127, 128, 129, 191, WIDE_D};
 	static const int clusters[] = {16, 17, 191, 192, 193, 385, WIDE_K};
-	KmTeam	   *team = solo_team();
 	double	   *values = malloc(KM_TILE * WIDE_D * sizeof(double));
 	float	   *floats = malloc(KM_TILE * WIDE_D * sizeof(float));
 	double	   *centroids = malloc(WIDE_K * WIDE_D * sizeof(double));
@@ -239,38 +263,18 @@ test_wide(KmSimd simd)
 	for (int kind = 0; kind < WIDE_KINDS; kind++)
 	{
 		bool		good = true;
+		int64_t		proven = 0;
 
 		for (uint64_t turn = 0; turn < 14; turn++)
 		{
 			int			d = features[turn % 7];
 			int			k = clusters[(turn * 3 + kind) % 7];
-			int			n = turn % 4 == 3 ? 1 + (int) (uniform(turn, 7) * KM_TILE) : KM_TILE;
-			KmSpace		space = {d, NULL, NULL, false};
-			KmKernel   *kernel = km_kernel_create(team, &space, k);
+			bool		dense = turn % 4 == 3;
+			int			n = dense ? 1 + (int) (uniform(turn, 7) * KM_TILE) : KM_TILE;
 			KmChunk		chunk = {.nrows = KM_TILE,.values = values};
-			int32_t		pick[KM_TILE];
-			uint16_t	label[KM_TILE];
-			float		gap[KM_TILE];
 
-			for (int j = 0; j < k; j++)
-				for (int t = 0; t < d; t++)
-					centroids[j * d + t] = wide_value(kind, turn, j, t);
-			if (turn % 3 == 2)
-				near_ties(values, centroids, k, d, turn);
-			else
-				for (int i = 0; i < KM_TILE; i++)
-					for (int t = 0; t < d; t++)
-						values[i * d + t] = wide_value(kind, turn, WIDE_K + i, t);
-			if (turn % 2 == 0)
-				round_to_floats(&chunk, KM_TILE * d, floats);
-			for (int i = 0; i < n; i++)
-				pick[i] = KM_TILE - n + i;
-			km_kernel_set(kernel, centroids, k);
-			km_kernel_label(kernel, &chunk, 0, pick, n, label, gap);
-			for (int i = 0; i < n; i++)
-				good = good && search_right(values + pick[i] * d, centroids, k, d,
-											km_kernel_unit(kernel), label[i], gap[i]);
-			km_kernel_free(kernel);
+			make_search(wide_value, kind, turn, turn % 3 == 2, centroids, k, d, &chunk, floats);
+			good = labels_right(&chunk, values, centroids, k, d, dense, n, &proven) && good;
 		}
 		ok(good, "wide rows: labels and gaps hold (instruction set %d, data %d)", simd, kind);
 	}
@@ -320,6 +324,92 @@ test_coarse(void)
 	free(centre);
 	free(centroids);
 	free(values);
+}
+
+/*
+ * Rounding at its worst: rows g v as far from two centroids as makes them almost
+ * equal, by either sign of what is left.  In even turns v are whole numbers, which
+ * are not rounded, and lie along the difference of the centroids' roundings; in
+ * odd ones centroids are whole numbers, and each of v is rounded away from their
+ * difference.
+ */
+static void
+test_roundings(void)
+{
+	enum
+	{
+		D = 128, K = 16
+	};
+	KmTeam	   *team = solo_team();
+	double	   *centroids = malloc(K * D * sizeof(double));
+	double	   *values = malloc(KM_TILE * D * sizeof(double));
+	double	   *centre = calloc(D, sizeof(double));
+	int32_t		pick[KM_TILE];
+	int32_t		label[KM_SCORE_ROWS];
+	float		gap[KM_SCORE_ROWS];
+	KmScoreRows rows = {values, NULL, pick};
+	KmScoreAhead ahead = {rows, 0, 0};
+	bool		good = true;
+	int			decided = 0;
+
+	if (!km_coarse_pays(team, D, K))
+		return;
+	for (uint64_t turn = 0; turn < 40; turn++)
+	{
+		KmCoarse   *coarse = km_coarse_create(team, D, K, KM_TILE);
+		double		v[D];
+		double		most = 0;
+		double		half = 0;
+		double		product = 0;
+
+		for (int j = 0; j < K; j++)
+			for (int t = 0; t < D; t++)
+			{
+				double		x = uniform(turn, (uint64_t) j * D + t) - 0.5;
+
+				/* the largest is 127, so the step is 1; others are far off */
+				x = t == j ? 127 : turn % 2 == 0 ? 60 * x : rint(60 * x);
+				centroids[j * D + t] = j < 2 ? x : 10 * x;
+			}
+		for (int t = 0; t < D; t++)
+		{
+			double		a = centroids[t];
+			double		b = centroids[D + t];
+
+			v[t] = turn % 2 == 0 ? (a - rint(a)) - (b - rint(b)) :
+				rint(20 * uniform(turn, 5000 + t) - 10);
+			most = fabs(v[t]) > most ? fabs(v[t]) : most;
+		}
+		for (int t = 0; t < D; t++)
+		{
+			double		a = centroids[t];
+			double		b = centroids[D + t];
+
+			v[t] = turn % 2 == 0 ? rint(v[t] * 127 / most) : t == 5 ? 127 :
+				v[t] + (a > b ? 0.45 : -0.45);
+			half += (b * b - a * a) / 2;
+			product += v[t] * (b - a);
+		}
+		for (int i = 0; i < KM_TILE; i++)
+		{
+			pick[i] = i;
+			for (int t = 0; t < D; t++)
+				values[i * D + t] = v[t] * (half / product) * (1 + (i - 31.5) * 0x1p-10);
+		}
+		good = km_coarse_set(coarse, centroids, K, centre, 1) && good;
+		km_coarse_rows(coarse, &rows, KM_TILE, label, gap, &ahead);
+		for (int i = 0; i < KM_TILE; i++)
+		{
+			good = good && (!(gap[i] > 0) || search_right(values + i * D, centroids, K, D, 1,
+														  label[i], gap[i]));
+			decided += gap[i] > 0;
+		}
+		km_coarse_free(coarse);
+	}
+	ok(good && decided > 40 * KM_TILE / 4, "coarse search: right where all is rounded the wrong way");
+	free(centre);
+	free(values);
+	free(centroids);
 }
 
 /* ---- Whole runs ---- */
@@ -511,6 +601,7 @@ test_pruning(void)
 		test_searches(simd);
 		test_wide(simd);
 		test_coarse();
+		test_roundings();
 		for (int kind = 0; kind < KINDS; kind++)
 		{
 			bool		good = true;
