@@ -187,16 +187,8 @@ measure_label(TestRows *rows, const KmSpace *space, const double *centroids, int
 
 				n = km_chunk_batch(chunk, i, BENCH_WINDOW);
 				n = few - at < n ? (int) (few - at) : n;
-<<<<<<< HEAD
-				for (int p = 0; p < n; p++)
-					pick[p] = p;
-				km_kernel_label(kernel, chunk, at, pick, n, label, gap);
-				for (int p = 0; p < n; p++)
-					chunk->label[i + p] = (uint16_t) label[p];
-=======
 				km_kernel_label(kernel, chunk, at, NULL, n, label, gap);
 				memcpy(chunk->label + i, label, n * sizeof(uint16_t));
->>>>>>> 72c2f6a (Label rows of few features from memory, in registers)
 			}
 		}
 		start = now() - start;
