@@ -111,6 +111,30 @@ SELECT kmeans_save('inspect saved', model) FROM vault;
 SELECT source, scale, versions FROM kmeans_models WHERE model = 'inspect saved';
 SELECT fitted_by = current_user AS by_me, elapsed FROM kmeans_versions WHERE model = 'inspect saved';
 SELECT count(*) FROM kmeans_iterations('inspect saved');
+
+-- options may be long, before the scale or after it; a list shows them whole
+SELECT kmeans_save('inspect long ' || n, jsonb_set(model::jsonb, '{options}', o.options)::kmeans_model)
+FROM vault, LATERAL (VALUES
+    (1, jsonb_build_object('scale', 'minmax', 'init_centroids', (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 5000) i))),
+    (2, jsonb_build_object('scale', 'minmax', 'a', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 5000) i))),
+    (3, (SELECT jsonb_object_agg('key ' || i, md5(i::text)) FROM generate_series(1, 5000) i) || '{"scale": "minmax"}'),
+    (4, (SELECT jsonb_object_agg(i::text || repeat('k', 200), md5(i::text)) FROM generate_series(1, 20) i) || '{"scale": "minmax"}'),
+    (5, jsonb_build_object('scale', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 500) i))),
+    (6, jsonb_build_object('metric', (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 5000) i)))) AS o (n, options);
+SELECT m.model, left(m.scale, 8) AS scale, length(m.scale), v.scale = m.scale AS same, v.options = (kmeans_get(m.model)::jsonb)['options'] AS whole
+FROM kmeans_models m JOIN kmeans_versions v USING (model) WHERE m.model LIKE 'inspect long%' ORDER BY model;
+-- and fetches next to nothing of what nobody asks for
+SELECT bool_and(kmeans_drop(model)) FROM kmeans_models WHERE model ~ '^inspect long [2-5]';
+BEGIN;
+SELECT indexrelid AS chunks, pg_stat_get_xact_tuples_fetched(indexrelid) AS before
+FROM pg_class c, pg_index WHERE c.oid = 'kmeans_version'::regclass AND indrelid = reltoastrelid \gset
+SELECT count(*) FROM kmeans_versions WHERE model = 'inspect long 1';
+SELECT count(*) FROM kmeans_models WHERE model = 'inspect long 1';
+SELECT pg_stat_get_xact_tuples_fetched(:chunks) - :before < 20 AS few_chunks,
+       pg_relation_size(reltoastrelid) / 2000 > 200 AS of_many
+FROM pg_class WHERE oid = 'kmeans_version'::regclass;
+ROLLBACK;
+SELECT bool_and(kmeans_drop(model)) FROM kmeans_models WHERE model LIKE 'inspect long%';
 SELECT 1 FROM kmeans_fit('inspect one', 'SELECT 5 AS x FROM generate_series(1, 3)', k => 1);
 SELECT inertia, explained FROM kmeans_models WHERE model = 'inspect one';
 SELECT cluster, size, radius_rms, radius_max, centroid FROM kmeans_clusters('inspect one');
@@ -193,6 +217,7 @@ UPDATE kmeans_version SET kinds = '{number,number,number,category}' FROM kmeans_
 SELECT error_of($$SELECT * FROM kmeans_clusters('inspect')$$);
 DELETE FROM kmeans_version USING kmeans_catalog m WHERE m.model_id = kmeans_version.model_id AND name = 'inspect';
 SELECT error_of($$SELECT * FROM kmeans_clusters('inspect')$$);
+SELECT error_of($$SELECT * FROM kmeans_clusters('inspect@2')$$);
 SELECT count(*) FROM kmeans_models WHERE model = 'inspect';
 ROLLBACK;
 SELECT error_of($$INSERT INTO kmeans_catalog VALUES (-1, 'x', '99999', 1, 1, 0, 1, now())$$) ~ '^23514' AS owner_checked;

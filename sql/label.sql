@@ -187,6 +187,7 @@ FROM (VALUES
     ('line', 'kmeans_predict(m, VARIADIC ARRAY[1])'),
     ('line', 'kmeans_predict(m, ''{1,x}'')'),
     ('line', 'kmeans_predict(m, ROW(1, 2, 3))'),
+    ('line', 'kmeans_predict(m, ROW())'),
     ('line', 'kmeans_predict(m, (SELECT s FROM (SELECT 1 AS a, 2 AS c) AS s))'),
     ('line', 'kmeans_predict(m, (SELECT s FROM (SELECT 1 AS p, 2 AS q) AS s))'),
     ('line', 'kmeans_predict(m, 1, ''2''::text)'),

@@ -19,6 +19,7 @@
 #include "model/array.h"
 #include "model/display.h"
 #include "model/fitted.h"
+#include "model/options.h"
 #include "model/profile.h"
 #include "model/registry.h"
 #include "model/value.h"
@@ -30,6 +31,7 @@ static void list_model(void *arg, const KmListedModel *model);
 static const KmListedVersion *promoted_version(const KmListedModel *model);
 static void list_versions(void *arg, const KmListedModel *model);
 static Datum grantee_names(const KmListedModel *model);
+static void add_stored(KmResultRow *row, Datum value);
 static void add_explained(KmResultRow *row, const KmListedVersion *version);
 
 PG_FUNCTION_INFO_V1(kmeans_centroids);
@@ -261,8 +263,8 @@ list_model(void *arg, const KmListedModel *model)
 	km_result_int(row, version->k);
 	km_result_int(row, version->d);
 	km_result_text(row, version->metric);
-	km_result_text(row, version->scale);
-	km_result_text(row, version->source);
+	km_result_text(row, km_options_recorded(version->options, "scale"));
+	add_stored(row, version->source);
 	km_result_datum(row, version->columns);
 	km_result_text(row, version->id_column);
 	km_result_datum(row, Int64GetDatum(version->n_rows));
@@ -292,6 +294,7 @@ list_versions(void *arg, const KmListedModel *model)
 	{
 		const KmListedVersion *version = &model->versions[i];
 
+		CHECK_FOR_INTERRUPTS();
 		km_result_text(row, model->ref.name);
 		km_result_int(row, version->version);
 		km_result_datum(row, BoolGetDatum(version->version == model->ref.promoted));
@@ -305,8 +308,8 @@ list_versions(void *arg, const KmListedModel *model)
 		km_result_datum(row, BoolGetDatum(version->converged));
 		km_result_datum(row, Int64GetDatum(version->seed));
 		km_result_text(row, version->metric);
-		km_result_text(row, version->scale);
-		km_result_text(row, version->source);
+		km_result_text(row, km_options_recorded(version->options, "scale"));
+		add_stored(row, version->source);
 		km_result_datum(row, version->columns);
 		km_result_text(row, version->id_column);
 		km_result_datum(row, version->options);
@@ -326,6 +329,16 @@ grantee_names(const KmListedModel *model)
 		names[i] = OidIsValid(model->grantees[i]) ?
 			km_display_role(model->grantees[i]) : "public";
 	return PointerGetDatum(km_array_texts(names, model->ngrantees));
+}
+
+/* a value as it is stored; 0: NULL */
+static void
+add_stored(KmResultRow *row, Datum value)
+{
+	if (value == 0)
+		km_result_null(row);
+	else
+		km_result_datum(row, value);
 }
 
 static void

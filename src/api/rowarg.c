@@ -487,6 +487,8 @@ missing_field(KmRowArg *row, const char *column)
 							 n == SHOWN_NAMES ? "..." : NameStr(attribute->attname));
 		n += !attribute->attisdropped;
 	}
+	if (n == 0)
+		appendStringInfoString(&names, "none");
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),

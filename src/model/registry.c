@@ -32,11 +32,11 @@
 #include "miscadmin.h"
 #include "model/access.h"
 #include "model/catalog.h"
-#include "model/options.h"
 #include "model/registry.h"
 #include "model/registry_change.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -93,6 +93,8 @@ static char *close_names(const char *name, Snapshot snapshot);
 static KmModelRef *lock_model(const char *name);
 static void list_versions(KmListedModel *model, KmScan *scan, bool *more);
 static void list_version(KmListedVersion *listed, const KmScan *scan);
+static int	count_elements(Datum array);
+static Datum copy_stored(const KmScan *scan, int column);
 static KmMoment current_moment(void);
 static inline bool same_moment(KmMoment a, KmMoment b);
 static void transaction_ended(XactEvent event, void *arg);
@@ -340,8 +342,10 @@ missing_version(const KmModelRef *ref, int version, Snapshot snapshot)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("version %d of model \"%s\" does not exist", version, ref->name),
+			 versions.len > 0 ?
 			 errdetail("Its versions are %s; version %d is promoted.",
-					   versions.data, ref->promoted)));
+					   versions.data, ref->promoted) :
+			 errdetail("None of its versions is stored.")));
 }
 
 static void
@@ -534,6 +538,7 @@ list_versions(KmListedModel *model, KmScan *scan, bool *more)
 	{
 		int64		model_id = DatumGetInt64(km_scan_value(scan, KM_VERSION_MODEL_ID));
 
+		CHECK_FOR_INTERRUPTS();
 		if (model_id > model->ref.model_id)
 			break;
 		if (model_id < model->ref.model_id)
@@ -551,11 +556,9 @@ list_versions(KmListedModel *model, KmScan *scan, bool *more)
 static void
 list_version(KmListedVersion *listed, const KmScan *scan)
 {
-	ArrayType  *features = DatumGetArrayTypeP(km_scan_value(scan, KM_VERSION_FEATURES));
-
 	listed->version = DatumGetInt32(km_scan_value(scan, KM_VERSION_VERSION));
 	listed->k = DatumGetInt32(km_scan_value(scan, KM_VERSION_K));
-	listed->d = ArrayGetNItems(ARR_NDIM(features), ARR_DIMS(features));
+	listed->d = count_elements(km_scan_value(scan, KM_VERSION_FEATURES));
 	listed->n_rows = DatumGetInt64(km_scan_value(scan, KM_VERSION_N_ROWS));
 	listed->n_skipped = DatumGetInt64(km_scan_value(scan, KM_VERSION_N_SKIPPED));
 	listed->inertia = DatumGetFloat8(km_scan_value(scan, KM_VERSION_INERTIA));
@@ -564,14 +567,31 @@ list_version(KmListedVersion *listed, const KmScan *scan)
 	listed->converged = DatumGetBool(km_scan_value(scan, KM_VERSION_CONVERGED));
 	listed->seed = DatumGetInt64(km_scan_value(scan, KM_VERSION_SEED));
 	listed->metric = km_scan_text(scan, KM_VERSION_METRIC);
-	listed->source = km_scan_text(scan, KM_VERSION_SOURCE);
-	listed->columns = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_NAMES)));
+	listed->source = copy_stored(scan, KM_VERSION_SOURCE);
+	listed->columns = copy_stored(scan, KM_VERSION_NAMES);
 	listed->id_column = km_scan_text(scan, KM_VERSION_ID_COLUMN);
-	listed->options = PointerGetDatum(PG_DETOAST_DATUM_COPY(km_scan_value(scan, KM_VERSION_OPTIONS)));
-	listed->scale = km_options_recorded(listed->options, "scale");
+	listed->options = copy_stored(scan, KM_VERSION_OPTIONS);
 	listed->elapsed_ms = DatumGetFloat8(km_scan_value(scan, KM_VERSION_ELAPSED_MS));
 	listed->fitted_at = DatumGetTimestampTz(km_scan_value(scan, KM_VERSION_FITTED_AT));
 	listed->fitted_by = DatumGetObjectId(km_scan_value(scan, KM_VERSION_FITTED_BY));
+}
+
+/* A long array's head tells, without the elements. */
+static int
+count_elements(Datum array)
+{
+	ArrayType  *head = (ArrayType *)
+	PG_DETOAST_DATUM_SLICE(array, 0, ARR_OVERHEAD_NONULLS(MAXDIM) - VARHDRSZ);
+
+	return ArrayGetNItems(ARR_NDIM(head), ARR_DIMS(head));
+}
+
+/* A column as it is stored, which for a long value is where to find it; 0 for NULL */
+static Datum
+copy_stored(const KmScan *scan, int column)
+{
+	return km_scan_isnull(scan, column) ? (Datum) 0 :
+		datumCopy(km_scan_value(scan, column), false, -1);
 }
 
 /* ---- Generation ---- */

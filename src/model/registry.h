@@ -53,7 +53,11 @@ typedef struct KmVersionInfo
 	int			best_run;
 } KmVersionInfo;
 
-/* What the views kmeans_models and kmeans_versions show. */
+/*
+ * What the views kmeans_models and kmeans_versions show.  Values that may be
+ * long are as they are stored, perhaps out of line: whoever shows one fetches
+ * it, and nobody else.
+ */
 typedef struct KmListedVersion
 {
 	int			version;
@@ -67,8 +71,7 @@ typedef struct KmListedVersion
 	bool		converged;
 	int64		seed;
 	char	   *metric;
-	char	   *scale;			/* the word of the fit; NULL if not recorded */
-	char	   *source;			/* NULL: not stored */
+	Datum		source;			/* text; 0: not stored */
 	Datum		columns;		/* text[] */
 	char	   *id_column;		/* NULL: none */
 	Datum		options;		/* jsonb */
