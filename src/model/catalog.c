@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "model/catalog.h"
 #include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -131,7 +132,11 @@ km_catalog_refuse_name(const char *name, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* An invalidation that arrives while we look says that we looked too early. */
+/*
+ * An invalidation that arrives while we look says that we looked too early.
+ * Only those of other sessions count: under debug_discard_caches each lookup
+ * invalidates what it has found.
+ */
 static void
 know_schema(void)
 {
@@ -139,9 +144,9 @@ know_schema(void)
 
 	while (!schema_known)
 	{
-		seen = generation;
+		seen = SharedInvalidMessageCounter;
 		find_schema();
-		schema_known = seen == generation;
+		schema_known = seen == SharedInvalidMessageCounter;
 	}
 }
 
