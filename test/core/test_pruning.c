@@ -16,6 +16,10 @@
 #include "core/simd.h"
 #include "core/stats.h"
 
+/* as few as the coarse search is tried with */
+#define COARSE_FEATURES 100
+#define COARSE_CLUSTERS 16
+
 enum
 {
 	N = 700, MAX_D = 20, LARGE_D = 300, MAX_K = 40, KINDS = 9, MAX_TEAM = 3, MAX_PASSES = 100
@@ -288,7 +292,7 @@ static void
 test_coarse(void)
 {
 	KmTeam	   *team = solo_team();
-	int			d = 100;
+	int			d = COARSE_FEATURES;
 	int			k = 200;
 	double	   *values = malloc((size_t) KM_TILE * d * sizeof(double));
 	double	   *centroids = malloc((size_t) k * d * sizeof(double));
@@ -301,8 +305,6 @@ test_coarse(void)
 	KmCoarse   *coarse;
 	bool		good = true;
 
-	if (!km_coarse_pays(team, d, k))
-		return;
 	coarse = km_coarse_create(team, d, k, KM_TILE);
 	for (int j = 0; j < k; j++)
 		for (int t = 0; t < d; t++)
@@ -338,7 +340,7 @@ test_roundings(void)
 {
 	enum
 	{
-		D = 128, K = 16
+		D = 128, K = COARSE_CLUSTERS
 	};
 	KmTeam	   *team = solo_team();
 	double	   *centroids = malloc(K * D * sizeof(double));
@@ -352,8 +354,6 @@ test_roundings(void)
 	bool		good = true;
 	int			decided = 0;
 
-	if (!km_coarse_pays(team, D, K))
-		return;
 	for (uint64_t turn = 0; turn < 40; turn++)
 	{
 		KmCoarse   *coarse = km_coarse_create(team, D, K, KM_TILE);
@@ -600,8 +600,11 @@ test_pruning(void)
 		team->simd = simd;
 		test_searches(simd);
 		test_wide(simd);
-		test_coarse();
-		test_roundings();
+		if (km_coarse_pays(team, COARSE_FEATURES, COARSE_CLUSTERS))
+		{
+			test_coarse();
+			test_roundings();
+		}
 		for (int kind = 0; kind < KINDS; kind++)
 		{
 			bool		good = true;
