@@ -7,6 +7,9 @@
  * smallest hashes with the weight of all their copies, and Lloyd's algorithm
  * improves the result on the sample, which saves passes over the whole.
  *
+ * It stays small beside any memory that a fit is given: of very wide rows there
+ * are fewer, and where those are too few for the clusters, no sample is drawn.
+ *
  * A sample may miss what matters: a few far rows, or one content that makes up
  * much of the weight.  Then the sum of squared distances over all rows shows
  * it, which is known after the first pass of Lloyd's algorithm: if its mean
@@ -23,13 +26,14 @@
 
 #define PARALLEL_SAMPLE	32768	/* contents, */
 #define PARALLEL_SAMPLE_ROWS 64 /* but not fewer a cluster, */
-#define PARALLEL_PART	16		/* nor more than so much of the rows; */
+#define PARALLEL_PART	16		/* nor more than so much of the rows, */
+#define PARALLEL_VALUES (1 << 21)	/* nor than so many values; */
 #define PARALLEL_MIN_ROWS 32	/* with fewer a cluster there is no sample */
 #define PARALLEL_EXCESS	0.02
 #define PARALLEL_MAX_ITER 20
 #define PARALLEL_TOL	1e-4	/* of the mean variance */
 
-static int64_t parallel_size(int64_t n, int k);
+static int64_t parallel_size(int64_t n, int k, int d);
 static double parallel_start(KmTeam *team, KmRows *rows, const KmSpace *space, int k,
 							 uint64_t seed, int run, double *centroids, int *chosen);
 
@@ -48,7 +52,7 @@ km_seed_sample(KmTeam *team, KmRows *rows, const KmSpace *space, int k, uint64_t
 	double		mean;
 
 	km_team_add(team, &n, 1);
-	wanted = parallel_size(n, k);
+	wanted = parallel_size(n, k, rows->d);
 	if (wanted == 0)
 		return false;
 	sampler = km_sampler_create(team, rows->d, rows->weighted, 2 * wanted, seed);
@@ -74,13 +78,15 @@ km_seed_sample(KmTeam *team, KmRows *rows, const KmSpace *space, int k, uint64_t
 
 /* how many contents make a sample; 0 if there are too few rows for one */
 static int64_t
-parallel_size(int64_t n, int k)
+parallel_size(int64_t n, int k, int d)
 {
 	int64_t		wanted = (int64_t) k * PARALLEL_SAMPLE_ROWS;
 
 	wanted = wanted > PARALLEL_SAMPLE ? wanted : PARALLEL_SAMPLE;
 	if (wanted > n / PARALLEL_PART)
 		wanted = n / PARALLEL_PART;
+	if (wanted > PARALLEL_VALUES / d)
+		wanted = PARALLEL_VALUES / d;
 	return wanted < (int64_t) k * PARALLEL_MIN_ROWS || n < PARALLEL_SAMPLE ? 0 : wanted;
 }
 

@@ -16,14 +16,6 @@
 #include "model/options.h"
 #include "model/value.h"
 
-/*
- * Bytes in which a recorded text is looked for first: of long options, most
- * are centroids to start from.
- */
-#define RECORDED_HEAD	2000
-
-static bool km_options_find_text(Jsonb *options, const char *key, char **text);
-
 /* ---- Words ---- */
 
 typedef struct KmWord
@@ -467,45 +459,16 @@ km_options_restore(KmOptions *options, const char *json)
 char *
 km_options_recorded(Datum object, const char *key)
 {
-	Jsonb	   *options = (Jsonb *) PG_DETOAST_DATUM_SLICE(object, 0, RECORDED_HEAD);
+	Jsonb	   *options = DatumGetJsonbPCopy(object);
 	char	   *text = NULL;
-
-	if (!km_options_find_text(options, key, &text))
-	{
-		pfree(options);
-		options = DatumGetJsonbPCopy(object);
-		(void) km_options_find_text(options, key, &text);
-	}
-	pfree(options);
-	return text;
-}
-
-/*
- * The text of a key in a jsonb object of which the end may be missing; false
- * if what is there does not tell.  An object lies there as one word for each
- * key and value, all keys, and the values in the order of their keys: short
- * keys first.
- */
-static bool
-km_options_find_text(Jsonb *options, const char *key, char **text)
-{
-	Size		size = VARSIZE(options) - offsetof(Jsonb, root.children);
-	Size		words;
 	JsonbValue	value;
 
-	if (!JB_ROOT_IS_OBJECT(options))
-		return true;
-	words = 2 * sizeof(JEntry) * (Size) JB_ROOT_COUNT(options);
-	if (words > size ||
-		words + getJsonbOffset(&options->root, JB_ROOT_COUNT(options)) > size)
-		return false;
-	if (getKeyJsonValueFromContainer(&options->root, key, strlen(key), &value) == NULL ||
-		value.type != jbvString)
-		return true;
-	if (value.val.string.val + value.val.string.len > (char *) options + VARSIZE(options))
-		return false;
-	*text = pnstrdup(value.val.string.val, value.val.string.len);
-	return true;
+	if (JB_ROOT_IS_OBJECT(options) &&
+		getKeyJsonValueFromContainer(&options->root, key, strlen(key), &value) != NULL &&
+		value.type == jbvString)
+		text = pnstrdup(value.val.string.val, value.val.string.len);
+	pfree(options);
+	return text;
 }
 
 static void
