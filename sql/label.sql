@@ -316,7 +316,12 @@ RESET max_parallel_workers_per_gather;
 -- kept of a model is what it consists of, and its centroids once more; not what was fetched of long arrays
 SELECT kmeans_save('label_wide', label_test.model('[{"name": "v", "kind": "array", "length": 500}]',
     (SELECT jsonb_agg(to_jsonb(array_fill(j, ARRAY[500]))) FROM generate_series(0, 39) AS j))) AS saved;
-SELECT kmeans_predict('label_wide', array_fill(7, ARRAY[500])) AS cluster;
+-- in this process, not in a worker
+DO $$
+BEGIN
+    ASSERT kmeans_predict('label_wide', array_fill(7, ARRAY[500])) = 7;
+END
+$$;
 SELECT sum(used_bytes) < 1.7 * (SELECT pg_column_size(kmeans_get('label_wide'))) AS lean
 FROM pg_backend_memory_contexts WHERE name = 'kmeans model';
 SELECT kmeans_drop('label_wide');
